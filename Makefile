@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+# Every target is one line: build the helpers, run the script of the same name. What a target takes, with defaults,
+# stands in scripts/options.tsv; `make help` prints it.
+-include config.mk
+export $(shell sed -n 's/^\([A-Z_]*\)\t.*/\1/p' scripts/options.tsv)
+
+CC ?= cc
+SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+# Warnings are errors in `make check` and in CI (WERROR=1), not on a user's own compiler.
+CFLAGS ?= -O2 -g
+override CFLAGS += -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wconversion -Wimplicit-fallthrough \
+	$(if $(WERROR),-Werror) $(if $(SAN),$(SAN_FLAGS))
+override CPPFLAGS += -Ihelpers/lib
+BUILD ?= build$(if $(SAN),/san)
+
+LIB_SRC := $(wildcard helpers/lib/*.c)
+LIB_OBJ := $(LIB_SRC:helpers/%.c=$(BUILD)/obj/%.o)
+# A helper is one .c file, or a folder of its own name where it outgrew one.
+TOOLS := $(patsubst helpers/%.c,%,$(wildcard helpers/*.c)) \
+	$(filter-out lib,$(patsubst helpers/%/main.c,%,$(wildcard helpers/*/main.c)))
+BINS := $(TOOLS:%=$(BUILD)/bin/%)
+SCRIPTS := $(filter-out lib plots shim standin env %.map %.tsv,$(notdir $(wildcard scripts/*)))
+
+LDLIBS_flamegraph := -lm
+LDLIBS_loader_exporter := -lmicrohttpd -lz
+
+Q := $(if $(V),,@)
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+.SUFFIXES:
+# Object files are kept: the next build needs them.
+.SECONDARY:
+# A compiler that is killed leaves half a file with a new date; without this make would take it for done.
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: helpers clean test-helpers test-full $(SCRIPTS)
+.SECONDEXPANSION:
+
+helpers: $(BINS)
+
+# Targets of the same name as a script, all alike. Those that need no helper do not wait for the compiler.
+NO_HELPERS := help check clean
+$(filter-out $(NO_HELPERS),$(SCRIPTS)): helpers
+$(SCRIPTS):
+	$(Q)scripts/$@
+test-helpers: helpers
+	$(Q)SUITE=helpers scripts/test
+test-full: helpers
+	$(Q)SUITE=full scripts/test
+clean:
+	$(Q)rm -rf build
+
+$(BUILD)/obj/%.o: helpers/%.c
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+# Kept up to date by rebuilding it whole: `ar r` would keep the members of deleted sources.
+$(BUILD)/libhelpers.a: $(LIB_OBJ)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
+$(BUILD)/bin/%: $$(patsubst helpers/$$(percent).c,$(BUILD)/obj/$$(percent).o,$$(wildcard helpers/$$*.c helpers/$$*/*.c)) $(BUILD)/libhelpers.a
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS_$*) -lm
+percent := %
+
+-include $(LIB_OBJ:.o=.d) $(wildcard $(BUILD)/obj/*.d $(BUILD)/obj/*/*.d)

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+"""What every benchmark of a helper shares: paired CPU times, and the rows of results/bench/helpers.tsv.
+
+A benchmark is `tests/bench/NAME.py`, run by `make bench-helpers` with the tools environment's Python. It prints rows
+with `row()`; everything else goes to stderr. CPU time is user + system of the command and all that it waited for
+(wait4), so other load on the machine only adds noise; a pair runs A B, then B A, and so on, and the ratio is the
+median of the ratios of the pairs.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(os.environ.get("BIN", ROOT / "build" / "bin"))
+ROUNDS = int(os.environ.get("ROUNDS") or 7)
+
+
+def cpu(argv: Sequence[str | os.PathLike[str]], stdin: Path | None = None, ok: tuple[int, ...] = (0,)) -> float:
+    """CPU seconds of one run of a command, its output thrown away. A status that is not in `ok` ends the benchmark."""
+    with open(stdin or os.devnull, "rb") as source:
+        child = subprocess.Popen(list(argv), stdin=source, stdout=subprocess.DEVNULL)
+        _, wait_status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(wait_status)
+    if child.returncode not in ok:
+        sys.exit(f"bench: {argv[0]}: exit status {child.returncode}")
+    return usage.ru_utime + usage.ru_stime
+
+
+def paired(ours: Callable[[], float], peer: Callable[[], float], rounds: int = ROUNDS) -> tuple[float, float, float]:
+    """Medians of (ratio of each pair, ours, peer), after one pair that is not counted."""
+    ours(), peer()
+    pairs: list[tuple[float, float]] = []
+    for i in range(rounds):
+        if i % 2 == 0:
+            a = ours()
+            b = peer()
+        else:
+            b = peer()
+            a = ours()
+        pairs.append((a, b))
+    return (
+        statistics.median(a / b for a, b in pairs),
+        statistics.median(a for a, _ in pairs),
+        statistics.median(b for _, b in pairs),
+    )
+
+
+def row(figure: str, value: float, unit: str, bar: str) -> None:
+    """Prints `figure value unit bar verdict`. `bar` is "<= 0.15" or ">= 25"; the verdict is `ok` or `short`."""
+    relation, limit = bar.split()
+    good = {"<=": value <= float(limit), ">=": value >= float(limit)}[relation]
+    print(f"{figure}\t{value:.4g}\t{unit}\t{bar}\t{'ok' if good else 'short'}", flush=True)
