@@ -81,13 +81,13 @@ static void parse_options(int argc, char **argv) {
             opts.tid = true;
             break;
         case NO_KERNEL:
-            opts.no_kernel = true;
+            opts.frames.no_kernel = true;
             break;
         case INLINE:
-            opts.inlined = true;
+            opts.frames.inlined = true;
             break;
         case ANNOTATE:
-            opts.annotate = true;
+            opts.frames.annotate = true;
             break;
         case HELP:
             (void)fputs(usage, stdout);
@@ -212,7 +212,7 @@ static void report(const struct fold *f) {
             warn("%s: %" PRIu64 " %s of this event are folded with the others; --event picks one",
                  e->name, weight, unit);
     }
-    if (f->merged)
+    if (f->frames.merged)
         warn("inlined frames are counted as the functions they were inlined into; --inline shows "
              "them");
     if (f->lost)
