@@ -115,9 +115,10 @@ pause() {
 }
 exec {PAUSE_FD}<> <(:)
 
+# Not `$(<file)`: where the file is gone, bash 5.2 leaves the script under `set -e` whatever stands after it.
 alive() {
     local stat
-    { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+    { IFS= read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
     stat=${stat##*) }
     [[ ${stat%% *} != [ZX] ]]
 }

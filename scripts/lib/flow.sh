@@ -44,7 +44,6 @@ profile_target() {
         say "launched the loader: pid $LOADER_PID"
     fi
     LOADER_STARTED=$(process_started "$LOADER_PID")
-    run_set python "$(target_python)" loader_version "$(target_version)"
     sampler_start "$LOADER_PID"
 }
 
@@ -71,18 +70,20 @@ pipeline_wait() {
 # profile_watch SAMPLER_PID: until the sampler or the loader ends, or a signal comes.
 profile_watch() {
     local next=0 began=$SECONDS
+    WATCH_BEGAN=${EPOCHREALTIME/./}000
     mark "sampling begins"
-    WATCH_BEGAN=$(now_ns)
+    # Not before: what it runs shows when it has loaded it.
+    run_set python "$(target_python)" loader_version "$(target_version)"
     while [[ -z $STOPPED ]] && alive "$1" && target_alive; do
         if [[ -t 2 ]] || ((SECONDS >= next)); then
             progress "$((SECONDS - began))"
             next=$((SECONDS + 10))
         fi
-        pause 0.25
+        pause 0.1
     done
+    WATCH_ENDED=${EPOCHREALTIME/./}000
     # The sampler sees the loader's end by itself, and writes what it has.
     if [[ -z $STOPPED ]] && ! target_alive; then wait_gone "$1" 20 || :; fi
-    WATCH_ENDED=$(now_ns)
     SAMPLED_S=$(seconds_between "$WATCH_BEGAN" "$WATCH_ENDED")
     if [[ -n $STOPPED ]]; then say "stopped by SIG$STOPPED: keeping what was sampled"; fi
 }
@@ -115,7 +116,7 @@ profile_end() {
         target_wait
         mark "loader ends"
     fi
-    end_process "$SAMPLER" INT 5
+    sampler_end
     target_counts
     profile_times
 }
@@ -140,7 +141,7 @@ profile_finish() {
     if [[ -z $PID ]]; then
         target_verdict || status=$?
         if ((status)) && [[ -z $STOPPED && -z ${ENDED_BY_US-} ]]; then
-            note loader-failed "the loader failed (exit status $LOADER_STATUS${LOADER_SIGNAL:+, signal $LOADER_SIGNAL}): $(loader_last_words)"
+            note loader-failed "the loader failed ($(target_end_words)). Its last words: $(loader_last_words)"
         fi
         [[ -z ${ENDED_BY_US-} ]] || status=0
     fi

@@ -27,6 +27,18 @@ job_status() {
 sampler_start() {
     job procsample procsample --rate 10 --pss-interval 1 --output "$RUN/samples.tsv" "$1"
     SAMPLER=$JOB
+    at_exit end_process "$SAMPLER" INT 5
+}
+
+# sampler_end: its last rows are written when it returns.
+sampler_end() {
+    local status=0
+    kill -s INT "$SAMPLER" 2>/dev/null || :
+    wait_gone "$SAMPLER" 5 || kill -s KILL "$SAMPLER" 2>/dev/null || :
+    wait "$SAMPLER" 2>/dev/null || status=$?
+    if ((status)); then
+        tool_failed procsample-failed "procsample ended with status $status: samples.tsv is not complete ($(tail -n 1 "$RUN/log/procsample.log"))"
+    fi
 }
 
 # samples_last COLUMN…: the sum of the newest values of the whole tree, or n/a.
@@ -52,7 +64,7 @@ samples_last() {
 # procrun_fact KEY, procrun_cpu PID: out of what procrun wrote of the loader's tree, or n/a.
 procrun_fact() {
     local v
-    v=$(sed -n "s/^# $1:[[:space:]]*//p" "$RUN/raw/procrun.tsv" 2>/dev/null | tail -n 1)
+    v=$(sed -n "s/^# $1:[[:space:]]*//p" "$RUN/raw/procrun.tsv" 2>/dev/null | tail -n 1) || :
     printf '%s' "${v:-n/a}"
 }
 procrun_cpu() {
@@ -109,6 +121,8 @@ pyspy_start() {
     if [[ -n $DURATION ]]; then args+=(--duration "$(awk -v d="$DURATION" 'BEGIN { print (d < 1 ? 1 : int(d + 0.999)) }')"); fi
     job py-spy "$PYSPY" "${args[@]}"
     PYSPY_PID=$JOB
+    # It reads the interpreter's symbols first; the clock of the profile begins when it says that it samples.
+    until [[ -n $STOPPED ]] || grep -qs 'Sampling process' "$RUN/log/py-spy.log" || ! alive "$PYSPY_PID"; do pause 0.01; done
 }
 
 sampler_progress() { printf 'sampling at %s Hz' "$RATE"; }
