@@ -51,7 +51,7 @@ live_clear() {
 help_if_asked() {
     (($# == 0)) && return 0
     if [[ $1 == --help || $1 == -h ]]; then
-        sed -n '2,/^[^#]/{/^# SPDX/d;s/^# \{0,1\}//p}' "$0"
+        sed -n '2,/^[^#]/{/^# SPDX/d;/^# shellcheck /d;s/^# \{0,1\}//p}' "$0"
         echo
         options_table "$SELF"
         exit 0

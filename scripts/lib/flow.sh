@@ -11,12 +11,24 @@ tool_failed() {
     note "$@"
 }
 
-# A signal ends sampling, not the report; the second one ends the waiting too.
-on_signal() {
-    if [[ -n $STOPPED ]]; then kill_all=1; fi
-    STOPPED=$1
+# A signal ends sampling, not the report.
+on_signal() { STOPPED=$1; }
+
+# stop_if_asked: leaves when a signal came before there was anything to keep.
+stop_if_asked() {
+    [[ -n $STOPPED ]] || return 0
+    say "stopped by SIG$STOPPED before there was anything to sample"
+    run_set state interrupted
+    exit "$(signal_status)"
 }
-kill_all=
+
+signal_status() {
+    case $STOPPED in
+        INT) printf 130 ;;
+        TERM) printf 143 ;;
+        HUP) printf 129 ;;
+    esac
+}
 
 # profile_prepare TARGET: the run folder, and what the run depends on.
 profile_prepare() {
@@ -39,6 +51,7 @@ profile_target() {
     else
         target_loader
         target_workspace
+        stop_if_asked
         mark launch
         target_launch "$@"
         say "launched the loader: pid $LOADER_PID"
@@ -146,11 +159,7 @@ profile_finish() {
         [[ -z ${ENDED_BY_US-} ]] || status=0
     fi
     ((TOOL_FAILED == 0)) || status=3
-    case $STOPPED in
-        INT) status=130 ;;
-        TERM) status=143 ;;
-        HUP) status=129 ;;
-    esac
+    [[ -z $STOPPED ]] || status=$(signal_status)
     run_set state "$( ((TOOL_FAILED)) && printf failed || printf done)" ended "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" exit_status "$status"
     report_write
     cat "$RUN/summary.md" >&2

@@ -69,6 +69,7 @@ standin_start() {
     set +m
     at_exit end_process $! TERM 3
     until [[ -s $ready ]]; do
+        stop_if_asked
         alive "${STANDINS[-1]}" ||
             die 3 standin-failed "the $name stand-in did not start: $(tail -n 1 "$RUN/log/standin-$name.log")"
         pause 0.05
