@@ -316,7 +316,7 @@ WRONG
 
 @test "a workspace's values arrive in the loader's YAML, whatever its paths hold" {
     local dir="$BATS_TEST_TMPDIR/a \"quoted\" 'path' \$HOME #1 %20 : {x}" corpus
-    corpus="$dir/the 'corpus' ä?"
+    corpus="$BATS_TEST_TMPDIR/the \"corpus\" 'ä' %20 \$x: {y}"
     mkdir -p "$corpus"
     run -0 standin workspace "$dir/ws" --corpus "$corpus" --qdrant-url http://127.0.0.1:1 --embeddings-url http://127.0.0.1:2 \
         --min-request-interval 0 --batch-size 7 --chunk-size 900 --chunk-overlap 90 --max-embed-workers 3
@@ -335,6 +335,16 @@ PY
     equal "$output" "http://127.0.0.1:1 http://127.0.0.1:2/v1 none {'enabled': False} none
 0.0 7 {'chunk_size': 900, 'chunk_overlap': 90, 'enable_semantic_analysis': False} {'max_embed_workers': 3}
 True False"
+}
+
+@test "a corpus whose files the loader could not tell apart is refused" {
+    local c
+    for c in '#' '?'; do
+        mkdir -p "$BATS_TEST_TMPDIR/a${c}b/c"
+        run -2 standin workspace "$BATS_TEST_TMPDIR/ws" --corpus "$BATS_TEST_TMPDIR/a${c}b/c" --qdrant-url http://x --embeddings-url http://y
+        matches "$output" 'for one document'
+        [[ ! -e $BATS_TEST_TMPDIR/ws ]]
+    done
 }
 
 @test "a workspace leaves the loader's numbers of workers alone when none are given" {
