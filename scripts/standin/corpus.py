@@ -112,10 +112,10 @@ class Corpus:
         data = text.encode("utf-8", "ignore")
         digest = sha256(data).hexdigest()
         path = f"{kind}/{name}.{kind}"
-        # The same licence lies in many packages.
-        if digest in self.seen or path in self.seen:
+        # The same licence lies in many packages, and the loader tells paths apart without regard to case.
+        if digest in self.seen or path.lower() in self.seen:
             return
-        self.seen |= {digest, path}
+        self.seen |= {digest, path.lower()}
         (self.folder / path).write_bytes(data)
         self.rows.append((path, len(data), digest))
         self.open[kind] -= 1

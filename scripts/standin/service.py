@@ -25,6 +25,7 @@ from dataclasses import dataclass, fields
 from http.client import responses
 from http.server import BaseHTTPRequestHandler
 from typing import Any
+from urllib.parse import unquote
 
 import orjson  # a batch of vectors is a megabyte of JSON: a seventh of the json module's time
 
@@ -53,13 +54,10 @@ class Fault:
     drop: bool = False
     seen: int = 0
 
-    def hits(self) -> bool:
+    def due(self) -> bool:
+        """Counts a request, and tells whether it is one to hit."""
         self.seen += 1
-        due = self.seen > self.after and (self.seen - self.after) % self.every == 0
-        if due and self.times > 0:
-            self.times -= 1
-            return True
-        return False
+        return self.times > 0 and self.seen > self.after and (self.seen - self.after) % self.every == 0
 
 
 class Service:
@@ -130,11 +128,14 @@ class Service:
         return not route or label == route or label.endswith("/" + route)
 
     def fault_of(self, label: str) -> Fault | None:
-        """The first fault that is due. Each that concerns the request counts it."""
+        """The first fault that is due; the others that concern the request only count it."""
         with self.lock:
-            due = [f for f in self.faults if self.matches(f.route, label) and f.hits()]
-            self.faults_done += bool(due)
-            return due[0] if due else None
+            due = [f for f in self.faults if self.matches(f.route, label) and f.due()]
+            if not due:
+                return None
+            due[0].times -= 1
+            self.faults_done += 1
+            return due[0]
 
     def wrap(self, result: Any, seconds: float) -> Any:
         return result
@@ -163,7 +164,7 @@ class Service:
             if fault.status:
                 return self.done(fault.status, self.error(fault.status, "fault asked for by /_standin/fault"))
         try:
-            result = handler(match.groupdict(), orjson.loads(body) if body else {})
+            result = handler({key: unquote(value) for key, value in match.groupdict().items()}, orjson.loads(body) if body else {})
         except Refused as refused:
             return self.done(refused.status, self.error(refused.status, str(refused)))
         except (ValueError, KeyError, TypeError, AttributeError) as error:

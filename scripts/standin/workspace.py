@@ -95,6 +95,8 @@ def main() -> None:
     for key in CONCURRENCY:
         parser.add_argument("--" + key.replace("_", "-"), type=int, metavar="N", help="default: the loader's own")
     args = parser.parse_args()
+    if set("#?") & set(str(args.corpus.resolve())):
+        parser.error(f"--corpus: the loader takes all files below a path with '#' or '?' for one document: {args.corpus}")
     args.dir.mkdir(parents=True, exist_ok=True)
     (args.dir / "config.yaml").write_text(yaml(config(args)), encoding="utf-8")
     (args.dir / ".env").write_text("LLM_API_KEY=stand-in\n", encoding="utf-8")
