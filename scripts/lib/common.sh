@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Sourced first by every script: strict mode, messages, options with their defaults, exit traps, temporary folder.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 set -euo pipefail
 export LC_ALL=C
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # What a fresh machine lacks: Debian packages by name, and the environments of Python in the user's cache folder.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 
 # The command that shows that a package is there, and the package.
 DEB_OF=(
@@ -12,7 +12,7 @@ DEB_OF=(
 # need_debs COMMAND…: installs the packages of those commands that are missing, and only those. `venv`, `libc` and
 # names of header files are asked for by what shows them.
 need_debs() {
-    local c pair missing=() sudo=() apt
+    local c pair missing=() sudo=() install=()
     for c in "$@"; do
         case $c in
             venv) python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv) ;;
@@ -30,16 +30,16 @@ need_debs() {
         esac
     done
     ((${#missing[@]})) || return 0
-    apt="apt-get install -y --no-install-recommends ${missing[*]}"
+    install=(apt-get install -y --no-install-recommends "${missing[@]}")
     ((EUID == 0)) || sudo=(sudo -n)
     if ! command -v apt-get >/dev/null || { ((EUID)) && ! sudo -n true 2>/dev/null; }; then
-        die 3 packages-missing "missing: ${missing[*]}, and no right to install them. Run: sudo $apt"
+        die 3 packages-missing "missing: ${missing[*]}, and no right to install them. Run: sudo ${install[*]}"
     fi
     say "installing Debian packages: ${missing[*]}"
     # An image's package lists may be absent or years old: they are fetched when the first try fails.
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive $apt >"$(setup_log)" 2>&1 ||
-        { "${sudo[@]}" apt-get update && "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive $apt; } >>"$(setup_log)" 2>&1 ||
-        die 3 packages-missing "could not install ${missing[*]} (see $(setup_log)). Run: sudo apt-get update && sudo $apt"
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}" >"$(setup_log)" 2>&1 ||
+        { "${sudo[@]}" apt-get update && "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}"; } >>"$(setup_log)" 2>&1 ||
+        die 3 packages-missing "could not install ${missing[*]} (see $(setup_log)). Run: sudo apt-get update && sudo ${install[*]}"
 }
 
 # Debian's perf fits every kernel; Ubuntu's is made for one.

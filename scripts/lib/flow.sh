@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The course of a profile, the same for every profiler: prepare, launch or attach, wait for the pipeline, watch, end,
 # render, finish. A target's script says which sampler runs in between.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 
 STOPPED=
 TOOL_FAILED=0
@@ -160,7 +160,7 @@ profile_finish() {
     fi
     ((TOOL_FAILED == 0)) || status=3
     [[ -z $STOPPED ]] || status=$(signal_status)
-    run_set state "$( ((TOOL_FAILED)) && printf failed || printf done)" ended "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" exit_status "$status"
+    run_set state "$( ((TOOL_FAILED)) && echo failed || echo "done")" ended "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" exit_status "$status"
     report_write
     cat "$RUN/summary.md" >&2
     printf '%s\n' "$RUN"

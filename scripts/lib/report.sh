@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # From what a run left to what a person reads: profile.folded, profile.svg, stages.tsv, timeline.svg, summary.md. Reads the
 # run folder only, so that `make report` makes the same of a run that was killed.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 
 # samples_max COLUMN: the largest value of the whole tree, or n/a.
 samples_max() {

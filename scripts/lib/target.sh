@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
 # The only code that knows the loader: how it is launched, found, watched and stopped, and the stand-ins it talks to.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 
 LOADER_CMD=()
 STANDINS=()
-COUNTS_FILE=
 
 # ---- which loader, which workspace --------------------------------------------------------------------------------
 
@@ -112,7 +111,8 @@ corpus_make() {
         *) die 2 bad-option "FILES: not 100, 1000 or 3000: '$FILES'" ;;
     esac
     need_loader_env
-    local dir=$CACHE/corpus-$FILES-$(corpus_key)
+    local dir
+    dir=$CACHE/corpus-$FILES-$(corpus_key)
     CORPUS=$dir/files
     [[ -e $dir/manifest.tsv ]] && return 0
     say "making a corpus of $FILES text files in $dir"
@@ -131,7 +131,10 @@ target_launch() {
     local found deadline=60
     secrets_collect
     run_set command "$(printf '%q ' "${LOADER_CMD[@]}" "${LOADER_ARGS[@]}" "$@")"
-    exec {LOG_FD}> >(trap '' INT TERM HUP; redact_stream >"$RUN/log/loader.log")
+    exec {LOG_FD}> >(
+        trap '' INT TERM HUP
+        redact_stream >"$RUN/log/loader.log"
+    )
     LOG_FILTER=$!
     set -m
     procrun --die-with-parent --result "$RUN/raw/procrun.tsv" --cwd "${LOADER_DIR:-$WORKSPACE_DIR}" \
@@ -174,7 +177,7 @@ target_attach() {
 
 # workspace_of PID: from its --workspace argument, else where it stands.
 workspace_of() {
-    local args dir= i
+    local args dir='' i
     mapfile -d '' -t args <"/proc/$1/cmdline" 2>/dev/null || :
     for ((i = 0; i < ${#args[@]}; i++)); do
         case ${args[i]} in
@@ -190,6 +193,7 @@ workspace_of() {
 target_alive() {
     local stat
     { IFS= read -r stat <"/proc/$LOADER_PID/stat"; } 2>/dev/null || return 1
+    # shellcheck disable=SC2086 # fields
     set -- ${stat##*) }
     [[ $1 != [ZX] && ${20} == "$LOADER_START" ]]
 }
@@ -201,6 +205,7 @@ process_started() {
         now_ns
         return
     }
+    # shellcheck disable=SC2086 # fields
     set -- ${stat##*) }
     printf '%s' $(($(now_ns) - (${up/./} - ${20}) * 10000000))
 }
@@ -212,6 +217,7 @@ process_cpu() {
         printf 'n/a'
         return
     }
+    # shellcheck disable=SC2086 # fields
     set -- ${stat##*) }
     printf '%d.%02d' $(((${12} + ${13}) / 100)) $(((${12} + ${13}) % 100))
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The only code that knows versions and flags of py-spy, procsample and gnuplot: how each is started, ended and read.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 
 # job NAME COMMAND…: starts a part of the run in the background in a process group of its own (a Ctrl-C reaches this
 # script alone, which then ends the parts in order; and SIGINT is not ignored in it, as bash otherwise arranges), its

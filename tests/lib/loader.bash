@@ -66,7 +66,7 @@ shares_add_up() {
 
 # complete_run RUN: what every finished profile holds.
 complete_run() {
-    equal "$(jq -r .state "$1/run.json")" done state
+    equal "$(jq -r .state "$1/run.json")" "done" state
     run -0 python3 -c 'import sys, xml.dom.minidom as m; [m.parse(f) for f in sys.argv[1:]]' "$1/profile.svg" "$1/timeline.svg"
     equal "$(grep -c '^#' "$1/profile.folded" || :)" 0 'comment lines in profile.folded'
     [[ $(head -n 1 "$1/profile.folded") =~ ^.+\ [0-9]+$ ]] || fail "not a collapsed stack: $(head -n 1 "$1/profile.folded")"
