@@ -76,7 +76,7 @@ env_build() {
         # inside hold it; the mark of completeness is what comes last.
         rm -rf "$ENV_DIR"
         say "building the $name environment in $ENV_DIR"
-        "$builder" "$ENV_DIR" >>"$(setup_log)" 2>&1 || {
+        with_progress "$name environment" "$ENV_DIR" "$builder" "$ENV_DIR" || {
             rm -rf "$ENV_DIR"
             tail -n 5 "$(setup_log)" >&2
             die 3 environment-failed "the $name environment could not be built (see $(setup_log)). Is the network there?"
@@ -85,6 +85,28 @@ env_build() {
         say "the $name environment is ready ($(du -sh "$ENV_DIR" | cut -f1))"
     fi
     exec {lock}>&-
+}
+
+# with_progress WHAT FOLDER COMMAND…: runs it with its output in the set-up log, and says how far it is: what is in the
+# folder so far and what it does now; on a terminal in one line, elsewhere every ten seconds.
+with_progress() {
+    local what=$1 dir=$2 pid status=0 began=$SECONDS next=$((SECONDS + 10)) line
+    shift 2
+    "$@" >>"$(setup_log)" 2>&1 &
+    pid=$!
+    # A signal that ends this script ends the build too.
+    at_exit kill "$pid"
+    while alive "$pid"; do
+        if [[ -t 2 ]] || ((SECONDS >= next)); then
+            line="$what: $((SECONDS - began)) s, $(du -sm "$dir" 2>/dev/null | cut -f1 || :) MB; $(tail -n 1 "$(setup_log)" | cut -c1-60)"
+            if [[ -t 2 ]]; then live "$line"; else say "$line"; fi
+            next=$((SECONDS + 10))
+        fi
+        pause 0.2
+    done
+    wait "$pid" || status=$?
+    unset 'EXIT_STEPS[-1]'
+    return "$status"
 }
 
 build_tools_env() {
