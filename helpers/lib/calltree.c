@@ -44,7 +44,7 @@ static void grow(struct calltree *t) {
             *free_slot(t, old[i].hash) = old[i];
     }
     pages_free(old, n * sizeof(*old));
-    t->nodes = pages_grow(t->nodes, t->cap * sizeof(*t->nodes), 2 * t->cap * sizeof(*t->nodes));
+    t->nodes = pages_grow(t->nodes, t->cap * sizeof(*t->nodes), 2 * sizeof(*t->nodes) * t->cap);
     t->cap *= 2;
 }
 

@@ -38,7 +38,7 @@ struct fold_sample {
 };
 
 void fold_init(struct fold *f, struct calltree *tree, const struct fold_options *opts) {
-    *f = (struct fold){.opts = opts, .tree = tree, .cap_lines = 2 * GATHER};
+    *f = (struct fold){.opts = opts, .tree = tree, .cap_lines = GATHER, .blank = true};
     frames_init(&f->frames, tree, &opts->frames);
     f->threads = xcalloc(THREADS, sizeof(*f->threads));
     f->samples = xcalloc(GATHER, sizeof(*f->samples));
@@ -62,14 +62,17 @@ void fold_free(struct fold *f) {
 }
 
 void fold_odd(struct fold *f, const char *line, size_t len) {
-    if (f->odd++ == 0)
+    if (f->odd++ == 0) {
+        f->first_odd.len = 0;
         buf_add(&f->first_odd, line, len < 60 ? len : 60);
+    }
 }
 
 bool fold_is_perf(const char *line, size_t len) {
     struct perf_header h;
 
-    return len > 0 && (line[0] == '\t' ? perf_is_frame(line, len) : perf_header(line, len, &h));
+    return len > 0 && (line[0] == '\t' ? perf_is_frame(line, len)
+                                       : !perf_is_comment(line, len) && perf_header(line, len, &h));
 }
 
 /* --- looking up what was gathered --- */
@@ -79,7 +82,7 @@ bool fold_is_perf(const char *line, size_t len) {
 static void prepare(struct fold *f, struct fold_sample *sample) {
     struct fold_step *steps = sample->thread ? sample->thread->steps + sample->depth : NULL;
 
-    if (sample->depth > 0)
+    if (steps && sample->depth > 0)
         sample->base.hash = steps[-1].at.hash;
     for (size_t i = 0, hash = sample->base.hash; i < sample->n; i++) {
         hash = frames_hash(&f->frames, hash, f->lines[sample->first + sample->n - 1 - i].frame);
@@ -93,7 +96,7 @@ static void resolve(struct fold *f, const struct fold_sample *sample) {
     struct fold_step *steps = sample->thread ? sample->thread->steps + sample->depth : NULL;
     struct calltree_at at = sample->base;
 
-    if (sample->depth > 0)
+    if (steps && sample->depth > 0)
         at.node = steps[-1].at.node;
     for (size_t i = 0; i < sample->n; i++) {
         at = frames_descend(&f->frames, at, f->lines[sample->first + sample->n - 1 - i].frame);
@@ -154,10 +157,12 @@ static struct calltree_at root_of(struct fold *f, const struct perf_header *h) {
     const struct calltree_at root = calltree_root(f->tree);
 
     f->name.len = 0;
-    for (size_t i = 0; i < h->comm.len; i++) {
-        char c = h->comm.s[i];
-
-        buf_addc(&f->name, c == ' ' || c == '\t' ? '_' : c == ';' ? ':' : c);
+    buf_add(&f->name, h->comm.s, h->comm.len);
+    for (size_t i = 0; i < f->name.len; i++) {
+        if (f->name.data[i] == ' ' || f->name.data[i] == '\t')
+            f->name.data[i] = '_';
+        else if (f->name.data[i] == ';')
+            f->name.data[i] = ':';
     }
     if (f->opts->pid || f->opts->tid) {
         buf_addc(&f->name, '-');
@@ -217,7 +222,8 @@ static struct fold_event *event_of(struct fold *f, struct text name) {
     for (size_t k = 0; k < f->n_events; k++) {
         size_t i = (f->last_event + k) % f->n_events;
 
-        if (f->events[i].len == name.len && memcmp(f->events[i].name, name.s, name.len) == 0) {
+        if (f->events[i].len == name.len &&
+            (name.len == 0 || memcmp(f->events[i].name, name.s, name.len) == 0)) {
             f->last_event = i;
             return &f->events[i];
         }
@@ -242,25 +248,30 @@ static void gather_line(struct fold *f, const char *s, size_t len) {
     f->lines[f->n_lines++].len = (uint32_t)len;
 }
 
-/* Gathers the lines of the stack from `p` on. Returns where they end, NULL when that is not in the
- * text yet; `*plain` is unset when other lines stand between them. */
+/* Gathers the lines of the stack from `p` on. Returns where they end: at a blank line, a header, or
+ * the end; NULL when that is not in the text yet. `*plain` is unset when other lines stand between
+ * them. */
 static const char *gather_stack(struct fold *f, const char *p, const char *end, bool eof,
                                 bool *plain) {
-    struct perf_header h;
-
-    while (p < end && (*p == '\t' || *p == ' ')) {
+    while (p < end && *p != '\n') {
         const char *nl = memchr(p, '\n', (size_t)(end - p));
-        size_t len = nl ? (size_t)(nl - p) : 0;
+        struct perf_header h;
+        size_t len;
 
         if (!nl)
             return NULL;
+        len = (size_t)(nl - p);
         if (*p == '\t') {
             gather_line(f, p, len);
+        } else if (*p == ' ' && perf_is_frame(p, len)) {
+            gather_line(f, p, len);
+            *plain = false;
         } else {
-            if (perf_is_frame(p, len))
-                gather_line(f, p, len);
-            else if (perf_header(p, len, &h))
+            if (*p == '\r' || perf_header(p, len, &h))
                 return p;
+            /* A source line, or the rest of a symbol with a newline in it. */
+            if (*p != ' ' && *p != '|')
+                fold_odd(f, p, len);
             *plain = false;
         }
         p = nl + 1;
@@ -346,35 +357,43 @@ static void gather_sample(struct fold *f, struct fold_thread *t, const struct pe
 /* Takes the sample that begins at `p`, with the header or, under `-F ip,sym`, the first frame.
  * Returns where it ends, or NULL when that is not in the text yet. */
 static const char *sample(struct fold *f, const char *p, const char *line_end, const char *end,
-                          bool eof) {
+                          bool eof, bool cut) {
     struct perf_header h = {0};
     struct fold_thread *t = NULL;
-    size_t first = f->n_lines;
+    size_t first = f->n_lines, len = (size_t)(line_end - p);
     bool ok, plain = *p != '\t';
-    const char *stack = p, *next;
+    uint64_t odd;
+    const char *stack = plain ? line_end + 1 : p, *next;
 
-    if (plain) {
-        size_t len = (size_t)(line_end - p);
-
-        ok = header(f, p, len > 0 && p[len - 1] == '\r' ? len - 1 : len, &h, &t);
-        stack = line_end + 1;
-    } else {
-        ok = perf_is_frame(p, (size_t)(line_end - p));
-    }
+    len -= p[len - 1] == '\r';
+    if (plain)
+        ok = !perf_is_comment(p, len) && header(f, p, len, &h, &t);
+    else
+        ok = f->blank && perf_is_frame(p, len);
+    /* A header that ends with the input before its event was cut, and its period may be, too. */
+    if (ok && plain && eof && cut && stack == end && h.event.len == 0)
+        ok = false;
     if (!ok) {
+        f->blank = false;
         if (*p != '#')
-            fold_odd(f, p, (size_t)(line_end - p));
+            fold_odd(f, p, len);
         return line_end + 1;
     }
+    odd = f->odd;
     next = gather_stack(f, stack, end, eof, &plain);
-    if (next && !is_record(f, &h))
-        gather_sample(f, t, &h, first, line_end, (size_t)(next - line_end), plain);
-    else
+    if (!next || is_record(f, &h))
         f->n_lines = first;
+    else
+        gather_sample(f, t, &h, first, line_end, (size_t)(next - line_end), plain);
+    /* An incomplete sample comes again as a whole. */
+    if (!next)
+        f->odd = odd;
+    else
+        f->blank = false;
     return next;
 }
 
-size_t fold_perf(struct fold *f, const char *s, size_t len, bool eof) {
+size_t fold_perf(struct fold *f, const char *s, size_t len, bool eof, bool cut) {
     const char *p = s, *end = s + len;
 
     while (p < end) {
@@ -383,14 +402,16 @@ size_t fold_perf(struct fold *f, const char *s, size_t len, bool eof) {
         if (!nl)
             break;
         if (nl == p || (*p == '\r' && nl == p + 1)) {
+            f->blank = true;
             p = nl + 1;
             continue;
         }
-        next = sample(f, p, nl, end, eof);
+        next = sample(f, p, nl, end, eof, cut);
         if (!next)
             break;
         p = next;
     }
     resolve_all(f); /* the text does not stay where it is */
+    f->blank |= eof;
     return (size_t)(p - s);
 }

@@ -44,6 +44,7 @@ struct fold {
     struct frames_line *lines;
     size_t n_lines, cap_lines;
     struct buf name;
+    bool blank;           /* the line before was blank: a stack without a header may begin */
     uint64_t lost;        /* samples that perf says it lost */
     uint64_t odd;         /* lines that were not understood */
     struct buf first_odd; /* the first of them */
@@ -57,8 +58,9 @@ void fold_free(struct fold *f);
 bool fold_is_perf(const char *line, size_t len);
 
 /* Folds the complete samples in s[0 .. len), which begins at a line; returns how many bytes they
- * take. With `eof` the last one is complete; the text then ends with a newline. */
-size_t fold_perf(struct fold *f, const char *s, size_t len, bool eof);
+ * take. With `eof` the last one is complete; the text then ends with a newline, which the file does
+ * not have if `cut`. */
+size_t fold_perf(struct fold *f, const char *s, size_t len, bool eof, bool cut);
 
 /* Counts a line that was not understood. */
 void fold_odd(struct fold *f, const char *line, size_t len);

@@ -76,7 +76,7 @@ static bool ids(const char *s, size_t len, struct perf_header *h) {
 
     if (slash)
         part[1] = (struct text){slash + 1, len - part[0].len - 1};
-    for (int i = 0; i <= (slash != NULL); i++) {
+    for (int i = 0; i < (slash ? 2 : 1); i++) {
         size_t minus = part[i].len > 0 && part[i].s[0] == '-';
 
         if (part[i].len == minus)
@@ -143,25 +143,35 @@ bool perf_after_time(const char *s, size_t len, struct perf_header *h) {
     return true;
 }
 
-/* A header without a time. "bs worker 1 11010 cycles:": is 11010 the period, or the thread of "bs
- * worker 1"? perf prints a period at least 10 characters wide and one blank before it, so a shorter
- * word is none. */
-static bool without_time(const char *line, size_t len, struct perf_header *h) {
-    for (size_t i = 1; i < len; i++) {
-        size_t word, end;
+/* True when the word that ends before the ':' at `colon` can be an event's name: it has a letter.
+ */
+static bool event_word(const char *line, size_t word, size_t colon) {
+    for (size_t i = word; i < colon; i++) {
+        if ((line[i] | 32) >= 'a' && (line[i] | 32) <= 'z')
+            return true;
+    }
+    return false;
+}
+
+/* A header whose ids stand before its event, which ends within `limit`. "bs worker 1 11010
+ * cycles:": is 11010 the period, or the thread of "bs worker 1"? perf prints a period at least 10
+ * characters wide and one blank before it, so a shorter word is none. */
+static bool without_time(const char *line, size_t limit, size_t len, struct perf_header *h) {
+    for (size_t i = 1; i < limit; i++) {
+        size_t word, end, number, blanks;
+        struct perf_header none;
 
         if (line[i] != ':' || (i + 1 < len && !is_blank(line[i + 1])))
             continue;
         word = word_before(line, i);
+        if (!event_word(line, word, i))
+            continue;
         end = skip_back(line, word);
-        if (end > 0) {
-            size_t number = word_before(line, end), blanks = skip_back(line, number);
-            struct perf_header none;
-
-            if (ids(line + number, end - number, &none) && end - blanks >= 11 &&
-                before_time(line, blanks, h))
-                return perf_after_time(line + number, len - number, h);
-        }
+        number = word_before(line, end);
+        blanks = skip_back(line, number);
+        if (ids(line + number, end - number, &none) && end - blanks >= 11 &&
+            before_time(line, blanks, h))
+            return perf_after_time(line + number, len - number, h);
         if (before_time(line, word, h))
             return perf_after_time(line + word, len - word, h);
     }
@@ -184,7 +194,7 @@ bool perf_header(const char *line, size_t len, struct perf_header *h) {
             first = (ptrdiff_t)colon;
     }
     *h = (struct perf_header){0};
-    if (without_time(line, len, h))
+    if (without_time(line, first < 0 ? len : (size_t)time_start(line, (size_t)first), len, h))
         return true;
     if (first < 0)
         return false;
@@ -194,11 +204,20 @@ bool perf_header(const char *line, size_t len, struct perf_header *h) {
     return perf_after_time(line + first + 1, len - (size_t)first - 1, h);
 }
 
+bool perf_is_comment(const char *line, size_t len) {
+    struct perf_header h;
+
+    if (len == 0 || line[0] != '#')
+        return false;
+    /* A name may begin with '#', but the kernel's have at most 15 bytes. */
+    return !perf_header(line, len, &h) || h.prefix == 0 || h.tid.len == 0 || h.comm.len > 15;
+}
+
 /* The ' ' before the '(' that matches the ')' at the end, or -1. */
 static ptrdiff_t matching_paren(struct text t) {
     int depth = 0;
 
-    for (size_t i = t.len; i-- > 0;) {
+    for (size_t i = ends(t, ")") ? t.len : 0; i-- > 0;) {
         if (t.s[i] == ')')
             depth++;
         else if (t.s[i] == '(' && --depth == 0)
@@ -282,21 +301,20 @@ static struct text without_address(struct text t) {
 
 bool perf_frame(const char *line, size_t len, struct perf_frame *f) {
     struct text t = trim(line, len);
-    size_t symbol_len = t.len, plus;
+    size_t symbol_len, plus;
     ptrdiff_t at;
 
     if (t.len == 0)
         return false;
     t = without_address(t);
+    symbol_len = t.len;
     *f = (struct perf_frame){.kind = PERF_USER};
     if (ends(t, " (inlined)")) {
         f->kind = PERF_INLINED;
         symbol_len = t.len - strlen(" (inlined)");
     } else if (starts(t, "[unknown] (") && ends(t, ")")) {
         symbol_len = strlen("[unknown]");
-    } else if ((at = offset_end(t, &plus)) >= 0) {
-        symbol_len = (size_t)at;
-    } else if (t.len > 0 && t.s[t.len - 1] == ')' && (at = matching_paren(t)) >= 0) {
+    } else if ((at = offset_end(t, &plus)) >= 0 || (at = matching_paren(t)) >= 0) {
         symbol_len = (size_t)at;
     }
     if (symbol_len < t.len && f->kind == PERF_USER) {

@@ -32,6 +32,9 @@ struct perf_header {
 /* Parses a header line (without its newline); false when it is none. */
 bool perf_header(const char *line, size_t len, struct perf_header *h);
 
+/* True for a line that begins with '#' and is no header. */
+bool perf_is_comment(const char *line, size_t len);
+
 /* Parses `period event: rest` only. */
 bool perf_after_time(const char *s, size_t len, struct perf_header *h);
 
