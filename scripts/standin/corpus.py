@@ -160,7 +160,7 @@ def main() -> None:
         print(f"corpus: {error}", file=sys.stderr)
         sys.exit(3)
     if missing := {kind: n for kind, n in corpus.open.items() if n > 0}:
-        print(f"corpus: the packages of {args.loader_python} hold too little text: {missing} files lack", file=sys.stderr)
+        print(f"corpus: too little text in the packages of {args.loader_python}: {missing} lack", file=sys.stderr)
         sys.exit(3)
     sys.stdout.write(corpus.manifest())
 

@@ -3,12 +3,12 @@
 
 Under /_standin/, not counted themselves:
   GET  /_standin/counts   what was asked so far
-  POST /_standin/fault    {"route": "points", "status": 500, "every": 4, "after": 20, "times": 3, "delay_ms": 50, "drop": true}
+  POST /_standin/fault    {"route": "points", "after": 20, "every": 4, "times": 3, "delay_ms": 50, "status": 500}
   POST /_standin/reset    counts to zero, no faults
 
 A fault hits the requests of its route (the label in the counts, or the end of its path; none: all) after the first
-`after`, each `every`-th, `times` times at most. It waits `delay_ms`, then drops the connection without an answer, or
-answers with `status`; with neither, the request is only late.
+`after`, each `every`-th, `times` times at most. It waits `delay_ms`, then drops the connection without an answer
+("drop": true), or answers with `status`; with neither, the request is only late.
 """
 
 from __future__ import annotations
@@ -164,7 +164,8 @@ class Service:
             if fault.status:
                 return self.done(fault.status, self.error(fault.status, "fault asked for by /_standin/fault"))
         try:
-            result = handler({key: unquote(value) for key, value in match.groupdict().items()}, orjson.loads(body) if body else {})
+            at = {key: unquote(value) for key, value in match.groupdict().items()}
+            result = handler(at, orjson.loads(body) if body else {})
         except Refused as refused:
             return self.done(refused.status, self.error(refused.status, str(refused)))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -218,7 +219,8 @@ def listen(service: Service, port: int) -> Server:
 
         def handle_request(self) -> None:
             length = self.headers.get("Content-Length", "0")
-            if not (length.isascii() and length.isdigit() and int(length) <= LARGEST_BODY) or "Transfer-Encoding" in self.headers:
+            known = length.isascii() and length.isdigit() and "Transfer-Encoding" not in self.headers
+            if not known or int(length) > LARGEST_BODY:
                 self.close_connection = True
                 answer: Answer | None = (411, service.error(411, f"Content-Length up to {LARGEST_BODY} is needed"))
             else:

