@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from importlib.machinery import PathFinder
-from importlib.util import module_from_spec
 from os.path import abspath, dirname
 
 
@@ -18,6 +17,8 @@ def hand_over() -> None:
     here = dirname(abspath(__file__))
     spec = PathFinder.find_spec("sitecustomize", [entry for entry in sys.path if abspath(entry or ".") != here])
     if spec is not None and spec.loader is not None:
+        from importlib.util import module_from_spec
+
         module = module_from_spec(spec)
         sys.modules["sitecustomize"] = module
         # What it raises is its own, and told by `site` as it would be without us.

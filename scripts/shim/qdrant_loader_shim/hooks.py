@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from importlib.machinery import ModuleSpec
-from types import FunctionType, ModuleType
-from typing import Any
+
+TYPE_CHECKING = False  # what typing calls so, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
 
 # Module, name in it, and the name of its watch in watches.py.
 CORE = "qdrant_loader.core."
@@ -144,6 +147,7 @@ def failed(error: BaseException) -> None:
 
 def place(module: ModuleType) -> None:
     from inspect import getattr_static
+    from types import FunctionType
 
     for name, watch in TARGETS[module.__name__]:
         hook = f"{module.__name__}.{name}"
