@@ -13,7 +13,6 @@ answers with `status`; with neither, the request is only late.
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 import socketserver
@@ -26,6 +25,8 @@ from dataclasses import dataclass, fields
 from http.client import responses
 from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+import orjson  # a batch of vectors is a megabyte of JSON: a seventh of the json module's time
 
 HOST = "127.0.0.1"
 LARGEST_BODY = 256 << 20  # bytes; a batch of 10,000 points is about 90 MiB
@@ -162,7 +163,7 @@ class Service:
             if fault.status:
                 return self.done(fault.status, self.error(fault.status, "fault asked for by /_standin/fault"))
         try:
-            result = handler(match.groupdict(), json.loads(body) if body else {})
+            result = handler(match.groupdict(), orjson.loads(body) if body else {})
         except Refused as refused:
             return self.done(refused.status, self.error(refused.status, str(refused)))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -182,7 +183,7 @@ class Service:
             if (method, name) == ("GET", "counts"):
                 return 200, self.counts()
             if (method, name) == ("POST", "fault"):
-                self.add_fault(json.loads(body))
+                self.add_fault(orjson.loads(body))
                 return 200, {"ok": True}
             if (method, name) == ("POST", "reset"):
                 with self.lock:
@@ -227,7 +228,7 @@ def listen(service: Service, port: int) -> Server:
                 self.connection.shutdown(socket.SHUT_RDWR)
                 return
             status, value = answer
-            data = json.dumps(value, separators=(",", ":")).encode()
+            data = orjson.dumps(value)
             close = "connection: close\r\n" if self.close_connection else ""
             head = (
                 f"HTTP/1.1 {status} {responses.get(status, 'Fault')}\r\n"

@@ -60,7 +60,7 @@ def config(args: argparse.Namespace) -> dict[str, object]:
                             "source": "docs",
                             # The loader decodes the path of this URL.
                             "base_url": "file://" + quote(str(args.corpus.resolve())),
-                            "include_paths": ["**/*"],
+                            "include_paths": ["*"],
                             "file_types": ["*.md", "*.rst", "*.txt", "*.py", "*.html"],
                             "max_file_size": 1048576,
                             "enable_file_conversion": False,
