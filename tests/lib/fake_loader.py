@@ -25,10 +25,9 @@ MODULES = {
                     try:
                         if isinstance(document, BaseException):
                             raise document
+                        CALLS.append(("sent", (yield document)))
                     except Exception as error:
                         sanitize_exception_message(error)
-                        continue
-                    CALLS.append(("sent", (yield document)))
         CALLS = []
         """,
     "core/pipeline/document_pipeline.py": """

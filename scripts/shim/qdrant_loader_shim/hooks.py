@@ -162,8 +162,8 @@ def place(module: ModuleType) -> None:
             else:
                 watches.take(watch, found)  # not a method: an object that the watches set
         except (AttributeError, TypeError) as error:
-            missing[hook] = str(error)
-            say(f"not placed: {hook}: {error}; its figures are missing")
+            missing[hook] = "not there" if isinstance(error, AttributeError) else str(error)
+            say(f"not placed: {name} of {module.__name__}: {missing[hook]}; its figures are missing")
         else:
             placed.add(hook)
             missing.pop(hook, None)
@@ -172,11 +172,11 @@ def place(module: ModuleType) -> None:
 
 def look_for_misses() -> None:
     """When the pipeline runs, all modules that it needs are there: what was not placed by now never will be."""
-    late = [hook for module, name, _ in REQUIRED if (hook := f"{module}.{name}") not in placed and hook not in missing]
+    late = {hook: name for module, name, _ in REQUIRED if (hook := f"{module}.{name}") not in placed and hook not in missing}
     if late:
-        missing.update(dict.fromkeys(late, "its module was never imported"))
+        missing.update(dict.fromkeys(late, "not imported"))
         watches.METRICS.show_hooks(len(placed), missing)
-        say(f"not placed: {', '.join(late)}: not imported when the pipeline began; their figures are missing")
+        say(f"not placed: {', '.join(late.values())}: not imported when the pipeline began; their figures are missing")
 
 
 def wrap(method: Callable[..., Any], watch: Any) -> Callable[..., Any]:

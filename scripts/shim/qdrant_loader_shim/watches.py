@@ -266,7 +266,7 @@ class UpsertPoints(Stage):
     busy = 1
 
     def asked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return argument(args, kwargs, 1, "points")
+        return argument(args, kwargs, 1, "points") or None
 
     def done(self, call: Call, result: Any) -> tuple[int, int, str | None]:
         return len(call.asked), 0, None
