@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
+# shellcheck disable=SC2154 # stderr and stderr_lines are set by run
 # The shim on a loader in miniature (tests/lib/fake_loader.py): what it counts, and that it never changes what it counts.
 load ../lib/common
 : "${LOADER_ENV_PYTHON:?the Python of the loader environment; scripts/test sets it}"
@@ -7,7 +8,7 @@ load ../lib/common
 SHIM=$ROOT/scripts/shim
 
 setup() {
-    cd "$BATS_TEST_TMPDIR"
+    cd "$BATS_TEST_TMPDIR" || return
     mkdir -m 700 mp
     export PROMETHEUS_MULTIPROC_DIR=$PWD/mp PYTHONDONTWRITEBYTECODE=1
     # What every program below begins with.
@@ -458,7 +459,7 @@ if os.fork() == 0:
 os.wait()
 service.chunk_document(Text("f"))
 PY
-    equal "$(ls mp/counter_*.db | wc -l)" 2
+    equal "$(find mp -name 'counter_*.db' | wc -l)" 2
     run -0 value 'qdrant_loader_stage_'{calls,items}'_total{stage="chunk"}' 'qdrant_loader_shim_hooks{state="placed"}'
     equal "${lines[*]}" '3 6 15'
 }
