@@ -134,6 +134,11 @@ profile_end() {
     profile_times
 }
 
+# sampler_failed PID: did it end by itself while there was something to sample?
+sampler_failed() {
+    [[ -z $STOPPED && -z $DURATION ]] && ! alive "$1" && target_alive
+}
+
 # profile_times: wall and CPU seconds of the loader: what the kernel gave procrun at its end, else what was sampled last.
 profile_times() {
     local wall cpu

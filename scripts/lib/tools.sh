@@ -127,11 +127,6 @@ pyspy_start() {
 
 sampler_progress() { printf 'sampling at %s Hz' "$RATE"; }
 
-# pyspy_failed: did it end by itself while there was something to sample?
-pyspy_failed() {
-    [[ -z $STOPPED && -z $DURATION ]] && ! alive "$PYSPY_PID" && target_alive
-}
-
 # pyspy_counts: PYSPY_SAMPLES (moments sampled) and PYSPY_ERRORS (stacks that could not be read), from its last line.
 pyspy_counts() {
     local line
