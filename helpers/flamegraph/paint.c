@@ -31,7 +31,7 @@ static const uint32_t category_rgb[SHADES] = {0xdcb98c, 0x8fd3b6, 0xc9d95f, 0xfb
                                               0x9ccf77, 0xf3e08b, 0xd6d2cb, 0xbdb3a6};
 static const uint32_t change_rgb[CHANGES] = {0x4f8fe0, 0x7cabeb, 0xa6c6f2, 0xcbdff8, 0xe9e7e3,
                                              0xfcd5c8, 0xfbb09b, 0xf6876c, 0xee5f45};
-static const uint32_t wait_rgb = 0x8db4e6, root_rgb = 0xe4e0da;
+static const uint32_t wait_rgb = 0x82b1ee, root_rgb = 0xe4e0da;
 /* Percentage points of the whole from which a frame is so much grown or shrunk. */
 static const double change_points[] = {0.1, 0.5, 2, 10};
 /* Packages take the hues in this order, the widest first. */
@@ -54,7 +54,7 @@ static uint32_t rgb_of(uint8_t color) {
     if (color < WAIT)
         return category_rgb[n];
     if (color < HOT)
-        return mix(category_rgb[n], wait_rgb, 0.75);
+        return mix(category_rgb[n], wait_rgb, 0.82);
     if (color < COLD)
         return mix(0xf2774f, 0xfbdc6a, n / 11.0);
     if (color < CHANGE)
@@ -339,7 +339,7 @@ void paint(struct paint *out, struct picture *p) {
             sum = find_waits(p, waits);
         paint_waits(p, waits);
         if (sum > 0)
-            add_legend(out, "of all: waiting", 15, (uint8_t)(base + WAIT + OTHER), sum, p->all);
+            add_legend(out, "all that waits", 14, (uint8_t)(base + WAIT + OTHER), sum, p->all);
     }
     p->frames[0].color = ROOT;
     free(waits);
