@@ -5,63 +5,66 @@
 
 #include "buf.h"
 #include "err.h"
+#include "pages.h"
 
 enum { FIRST_SLOTS = 4096 };
 
 void calltree_init(struct calltree *t) {
     *t = (struct calltree){.n = 1, .cap = FIRST_SLOTS / 2, .mask = FIRST_SLOTS - 1};
     intern_init(&t->frames);
-    t->nodes = xcalloc(t->cap, sizeof(*t->nodes));
-    t->slots = xcalloc(FIRST_SLOTS, sizeof(*t->slots));
+    t->nodes = pages_alloc(t->cap * sizeof(*t->nodes));
+    t->slots = pages_alloc(FIRST_SLOTS * sizeof(*t->slots));
 }
 
 void calltree_free(struct calltree *t) {
     intern_free(&t->frames);
-    free(t->nodes);
-    free(t->slots);
+    pages_free(t->nodes, t->cap * sizeof(*t->nodes));
+    pages_free(t->slots, (t->mask + 1) * sizeof(*t->slots));
     *t = (struct calltree){0};
 }
 
+static struct calltree_slot *free_slot(const struct calltree *t, uint32_t hash) {
+    uint64_t i = hash & t->mask;
+
+    while (t->slots[i].node)
+        i = (i + 1) & t->mask;
+    return &t->slots[i];
+}
+
 static void grow(struct calltree *t) {
-    uint64_t mask = t->mask * 2 + 1, *slots;
+    struct calltree_slot *old = t->slots;
+    size_t n = t->mask + 1;
 
     if (t->n >= UINT32_MAX / 2)
         die(EX_FAIL, "more than %u different call paths", t->n);
-    slots = xcalloc(mask + 1, sizeof(*slots));
-    for (uint64_t i = 0; i <= t->mask; i++) {
-        uint64_t j = (t->slots[i] >> 32) & mask;
-
-        if (!t->slots[i])
-            continue;
-        while (slots[j])
-            j = (j + 1) & mask;
-        slots[j] = t->slots[i];
+    t->slots = pages_alloc(2 * n * sizeof(*t->slots));
+    t->mask = 2 * n - 1;
+    for (size_t i = 0; i < n; i++) {
+        if (old[i].node)
+            *free_slot(t, old[i].hash) = old[i];
     }
-    free(t->slots);
-    t->slots = slots;
-    t->mask = mask;
+    pages_free(old, n * sizeof(*old));
+    t->nodes = pages_grow(t->nodes, t->cap * sizeof(*t->nodes), 2 * sizeof(*t->nodes) * t->cap);
     t->cap *= 2;
-    t->nodes = xrealloc(t->nodes, t->cap * sizeof(*t->nodes));
 }
 
 struct calltree_at calltree_child(struct calltree *t, struct calltree_at at, uint32_t frame) {
-    uint64_t path = calltree_hash(at.hash, frame), tag = path >> 32, slot, i;
-    uint32_t node;
+    uint64_t path = calltree_hash(at.hash, frame), i = (path >> 32) & t->mask;
+    struct calltree_slot *slot = &t->slots[i];
 
-    for (i = tag & t->mask; (slot = t->slots[i]) != 0; i = (i + 1) & t->mask) {
-        node = (uint32_t)slot;
-        if (slot >> 32 == tag && t->nodes[node].parent == at.node && t->nodes[node].frame == frame)
-            return (struct calltree_at){node, path};
+    while (slot->node) {
+        if (slot->parent == at.node && slot->frame == frame)
+            return (struct calltree_at){slot->node, path};
+        i = (i + 1) & t->mask;
+        slot = &t->slots[i];
     }
     if (t->n == t->cap) {
         grow(t);
-        for (i = tag & t->mask; t->slots[i]; i = (i + 1) & t->mask)
-            continue;
+        slot = free_slot(t, (uint32_t)(path >> 32));
     }
-    node = t->n++;
-    t->nodes[node] = (struct calltree_node){at.node, frame, 0};
-    t->slots[i] = tag << 32 | node;
-    return (struct calltree_at){node, path};
+    t->nodes[t->n] = (struct calltree_node){at.node, frame, 0};
+    *slot = (struct calltree_slot){at.node, frame, t->n, (uint32_t)(path >> 32)};
+    return (struct calltree_at){t->n++, path};
 }
 
 void calltree_add(struct calltree *t, uint32_t node, uint64_t weight) {

@@ -18,7 +18,11 @@ struct calltree {
         uint64_t weight; /* of the stack that ends here; 0: none does */
     } * nodes; /* a parent stands before its children; 0 is the root, which has no frame */
     uint32_t n, cap;
-    uint64_t *slots; /* hash of the path above, node below 32 bits; 0: free */
+    /* Nodes by the hash of their path. Parent and frame stand here again: a lookup reads this
+     * alone. */
+    struct calltree_slot {
+        uint32_t parent, frame, node, hash; /* node 0: free */
+    } * slots;
     uint64_t mask;
     uint64_t total; /* sum of all weights */
 };

@@ -41,7 +41,8 @@ bool input_fill(struct input *in) {
             die(EX_FAIL, "%s: read:", in->name);
         if (n == 0) {
             in->eof = true;
-            if (in->len > 0 && in->data[in->len - 1] != '\n')
+            in->cut = in->len > 0 && in->data[in->len - 1] != '\n';
+            if (in->cut)
                 in->data[in->len++] = '\n';
             break;
         }

@@ -12,8 +12,8 @@ struct input {
     int fd;
     char *data; /* unread: data[pos .. len) */
     size_t pos, len, cap;
-    bool eof; /* the unread bytes are the last ones; they end with a newline, added where the file
-                 has none */
+    bool eof; /* the unread bytes are the last ones; they end with a newline */
+    bool cut; /* which was added, because the file has none */
 };
 
 /* Opens a file, or standard input where `path` is "-". A file that cannot be opened ends the

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "linecache.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "buf.h"
 #include "hash.h"
+#include "pages.h"
 
 enum {
     SLOTS = 1 << 18,
@@ -16,13 +15,13 @@ enum {
 
 void linecache_init(struct linecache *c) {
     *c = (struct linecache){.used = 8}; /* place 0 means free */
-    c->slots = xcalloc(SLOTS, sizeof(*c->slots));
-    c->text = xmalloc(TEXT);
+    c->slots = pages_alloc(SLOTS * sizeof(*c->slots));
+    c->text = pages_alloc(TEXT);
 }
 
 void linecache_free(struct linecache *c) {
-    free(c->slots);
-    free(c->text);
+    pages_free(c->slots, SLOTS * sizeof(*c->slots));
+    pages_free(c->text, TEXT);
 }
 
 uint64_t linecache_hash(const char *line, size_t len) {

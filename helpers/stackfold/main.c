@@ -81,13 +81,13 @@ static void parse_options(int argc, char **argv) {
             opts.tid = true;
             break;
         case NO_KERNEL:
-            opts.no_kernel = true;
+            opts.frames.no_kernel = true;
             break;
         case INLINE:
-            opts.inlined = true;
+            opts.frames.inlined = true;
             break;
         case ANNOTATE:
-            opts.annotate = true;
+            opts.frames.annotate = true;
             break;
         case HELP:
             (void)fputs(usage, stdout);
@@ -149,7 +149,7 @@ static void add_file(const char *path, struct calltree *tree, struct fold *f) {
             s += n;
             len -= n;
         }
-        n = kind == PERF        ? fold_perf(f, s, len, in.eof)
+        n = kind == PERF        ? fold_perf(f, s, len, in.eof, in.cut)
             : kind == COLLAPSED ? add_collapsed(&c, f, s, len)
                                 : 0;
         in.pos += n;
@@ -168,6 +168,15 @@ struct path {
     size_t cap;
 };
 
+static void add_weight(struct buf *b, uint64_t weight) {
+    char digits[24], *p = digits + sizeof(digits);
+
+    for (*--p = '\n'; weight > 0; weight /= 10)
+        *--p = (char)('0' + weight % 10);
+    *--p = ' ';
+    buf_add(b, p, (size_t)(digits + sizeof(digits) - p));
+}
+
 static void print_stack(void *arg, uint32_t depth, uint32_t frame, uint64_t weight) {
     struct path *path = arg;
     size_t len, keep = path->ends[depth - 1];
@@ -181,7 +190,7 @@ static void print_stack(void *arg, uint32_t depth, uint32_t frame, uint64_t weig
     buf_add(&path->text, name, len);
     path->ends[depth] = path->text.len;
     if (weight > 0) {
-        buf_printf(&path->text, " %" PRIu64 "\n", weight);
+        add_weight(&path->text, weight);
         (void)fwrite(path->text.data, 1, path->text.len, stdout);
     }
 }
@@ -202,17 +211,18 @@ static void report(const struct fold *f) {
 
     for (size_t i = 0; i < f->n_events; i++)
         wanted += f->events[i].wanted;
-    for (size_t i = 0; i < f->n_events && f->n_events > 1; i++) {
+    for (size_t i = 0; i < f->n_events && (f->n_events > 1 || wanted == 0); i++) {
         const struct fold_event *e = &f->events[i];
         uint64_t weight = opts.periods ? e->period : e->samples;
+        const char *name = e->len > 0 ? e->name : "(no event name)";
 
         if (!e->wanted)
-            warn("%s: left out %" PRIu64 " %s of this event", e->name, weight, unit);
+            warn("%s: left out %" PRIu64 " %s of this event", name, weight, unit);
         else if (wanted > 1)
             warn("%s: %" PRIu64 " %s of this event are folded with the others; --event picks one",
                  e->name, weight, unit);
     }
-    if (f->merged)
+    if (f->frames.merged)
         warn("inlined frames are counted as the functions they were inlined into; --inline shows "
              "them");
     if (f->lost)
@@ -220,7 +230,7 @@ static void report(const struct fold *f) {
              " samples; record at a lower rate, or with a larger buffer (-m)",
              f->lost);
     if (f->odd)
-        warn("%" PRIu64 " lines were not understood and are left out; the first: '%s'", f->odd,
+        warn("lines not understood and left out: %" PRIu64 ", the first: '%s'", f->odd,
              f->first_odd.data);
     if (opts.event && wanted == 0 && f->n_events > 0)
         warn("no sample of the event '%s'", opts.event);

@@ -23,10 +23,6 @@ static bool ends(struct text t, const char *s) {
     return t.len >= strlen(s) && memcmp(t.s + t.len - strlen(s), s, strlen(s)) == 0;
 }
 
-static bool contains(struct text t, const char *s) {
-    return memmem(t.s, t.len, s, strlen(s)) != NULL;
-}
-
 static bool is_blank(char c) {
     return c == ' ' || c == '\t' || c == '\r';
 }
@@ -66,9 +62,9 @@ static ptrdiff_t time_start(const char *line, size_t colon) {
     return i < dot && (i == 0 || is_blank(line[i - 1])) ? (ptrdiff_t)i : -1;
 }
 
-size_t perf_prefix(const char *line, size_t len) {
-    const char *colon = memchr(line, ':', len);
-    ptrdiff_t at = colon ? time_start(line, (size_t)(colon - line)) : -1;
+size_t perf_prefix(const char *line, size_t len, size_t *colon) {
+    const char *c = memchr(line, ':', len);
+    ptrdiff_t at = c ? time_start(line, *colon = (size_t)(c - line)) : -1;
 
     return at > 0 ? (size_t)at : 0;
 }
@@ -80,7 +76,7 @@ static bool ids(const char *s, size_t len, struct perf_header *h) {
 
     if (slash)
         part[1] = (struct text){slash + 1, len - part[0].len - 1};
-    for (int i = 0; i <= (slash != NULL); i++) {
+    for (int i = 0; i < (slash ? 2 : 1); i++) {
         size_t minus = part[i].len > 0 && part[i].s[0] == '-';
 
         if (part[i].len == minus)
@@ -118,8 +114,7 @@ static bool before_time(const char *line, size_t end, struct perf_header *h) {
     return known || cpu;
 }
 
-/* Parses `period event: rest`. */
-static bool after_time(const char *s, size_t len, struct perf_header *h) {
+bool perf_after_time(const char *s, size_t len, struct perf_header *h) {
     size_t i = 0, from, stop;
     uint64_t period = 0;
 
@@ -148,34 +143,37 @@ static bool after_time(const char *s, size_t len, struct perf_header *h) {
     return true;
 }
 
-bool perf_header_after(const char *line, size_t len, size_t prefix, struct perf_header *h) {
-    const char *colon = memchr(line + prefix, ':', len - prefix);
-
-    return colon && time_start(line, (size_t)(colon - line)) == (ptrdiff_t)prefix &&
-           after_time(colon + 1, len - (size_t)(colon - line) - 1, h);
+/* True when the word that ends before the ':' at `colon` can be an event's name: it has a letter.
+ */
+static bool event_word(const char *line, size_t word, size_t colon) {
+    for (size_t i = word; i < colon; i++) {
+        if ((line[i] | 32) >= 'a' && (line[i] | 32) <= 'z')
+            return true;
+    }
+    return false;
 }
 
-/* A header without a time. "bs worker 1 11010 cycles:": is 11010 the period, or the thread of "bs
- * worker 1"? perf prints a period at least 10 characters wide and one blank before it, so a shorter
- * word is none. */
-static bool without_time(const char *line, size_t len, struct perf_header *h) {
-    for (size_t i = 1; i < len; i++) {
-        size_t word, end;
+/* A header whose ids stand before its event, which ends within `limit`. "bs worker 1 11010
+ * cycles:": is 11010 the period, or the thread of "bs worker 1"? perf prints a period at least 10
+ * characters wide and one blank before it, so a shorter word is none. */
+static bool without_time(const char *line, size_t limit, size_t len, struct perf_header *h) {
+    for (size_t i = 1; i < limit; i++) {
+        size_t word, end, number, blanks;
+        struct perf_header none;
 
         if (line[i] != ':' || (i + 1 < len && !is_blank(line[i + 1])))
             continue;
         word = word_before(line, i);
+        if (!event_word(line, word, i))
+            continue;
         end = skip_back(line, word);
-        if (end > 0) {
-            size_t number = word_before(line, end), blanks = skip_back(line, number);
-            struct perf_header none;
-
-            if (ids(line + number, end - number, &none) && end - blanks >= 11 &&
-                before_time(line, blanks, h))
-                return after_time(line + number, len - number, h);
-        }
+        number = word_before(line, end);
+        blanks = skip_back(line, number);
+        if (ids(line + number, end - number, &none) && end - blanks >= 11 &&
+            before_time(line, blanks, h))
+            return perf_after_time(line + number, len - number, h);
         if (before_time(line, word, h))
-            return after_time(line + word, len - word, h);
+            return perf_after_time(line + word, len - word, h);
     }
     return false;
 }
@@ -191,26 +189,35 @@ bool perf_header(const char *line, size_t len, struct perf_header *h) {
             continue;
         *h = (struct perf_header){.prefix = (size_t)at};
         if (before_time(line, (size_t)at, h))
-            return after_time(c + 1, len - colon - 1, h);
+            return perf_after_time(c + 1, len - colon - 1, h);
         if (first < 0)
             first = (ptrdiff_t)colon;
     }
     *h = (struct perf_header){0};
-    if (without_time(line, len, h))
+    if (without_time(line, first < 0 ? len : (size_t)time_start(line, (size_t)first), len, h))
         return true;
     if (first < 0)
         return false;
     /* `-F comm,time,event`: all before the time is the name. */
     *h = (struct perf_header){.prefix = (size_t)time_start(line, (size_t)first)};
     h->comm = trim(line, h->prefix);
-    return after_time(line + first + 1, len - (size_t)first - 1, h);
+    return perf_after_time(line + first + 1, len - (size_t)first - 1, h);
+}
+
+bool perf_is_comment(const char *line, size_t len) {
+    struct perf_header h;
+
+    if (len == 0 || line[0] != '#')
+        return false;
+    /* A name may begin with '#', but the kernel's have at most 15 bytes. */
+    return !perf_header(line, len, &h) || h.prefix == 0 || h.tid.len == 0 || h.comm.len > 15;
 }
 
 /* The ' ' before the '(' that matches the ')' at the end, or -1. */
 static ptrdiff_t matching_paren(struct text t) {
     int depth = 0;
 
-    for (size_t i = t.len; i-- > 0;) {
+    for (size_t i = ends(t, ")") ? t.len : 0; i-- > 0;) {
         if (t.s[i] == ')')
             depth++;
         else if (t.s[i] == '(' && --depth == 0)
@@ -222,42 +229,52 @@ static ptrdiff_t matching_paren(struct text t) {
 /* End of the first "+0xHEX" that ends the symbol: " (" or the end of the line follows. `*at` is its
  * '+'; -1: none. */
 static ptrdiff_t offset_end(struct text t, size_t *at) {
-    for (const char *p = t.s; (p = memmem(p, t.len - (size_t)(p - t.s), "+0x", 3)) != NULL;
-         p += 3) {
-        size_t i = (size_t)(p - t.s) + 3, from = i;
+    const char *end = t.s + t.len;
 
-        while (i < t.len && is_hex(t.s[i]))
-            i++;
-        if (i > from && (i == t.len || (i + 1 < t.len && t.s[i] == ' ' && t.s[i + 1] == '('))) {
-            *at = from - 3;
-            return (ptrdiff_t)i;
+    for (const char *p = t.s; (p = memchr(p, '+', (size_t)(end - p))) != NULL; p++) {
+        const char *q = p + 3;
+
+        if (end - p < 4 || p[1] != '0' || p[2] != 'x' || !is_hex(*q))
+            continue;
+        while (q < end && is_hex(*q))
+            q++;
+        if (q == end || (end - q >= 2 && q[0] == ' ' && q[1] == '(')) {
+            *at = (size_t)(p - t.s);
+            return q - t.s;
         }
     }
     return -1;
+}
+
+/* The file name of a path; all of what is no path. */
+static struct text base_name(struct text dso) {
+    const char *slash = dso.len > 0 && dso.s[0] == '/' ? memrchr(dso.s, '/', dso.len) : NULL;
+
+    return slash ? (struct text){slash + 1, dso.len - (size_t)(slash + 1 - dso.s)} : dso;
 }
 
 static bool is_kernel(struct text dso) {
     static const char *const user[] = {"[unknown]", "[vdso]",    "[vdso32]", "[vsyscall]",
                                        "[vectors]", "[sigpage]", "[stack]",  "[heap]",
                                        "[anon]",    "[uprobes]"};
-    const char *slash = memrchr(dso.s, '/', dso.len);
-    struct text base =
-        slash ? (struct text){slash + 1, dso.len - (size_t)(slash + 1 - dso.s)} : dso;
+    struct text base = base_name(dso);
 
-    if (starts(dso, "[") && !starts(dso, "[JIT")) {
+    if (starts(dso, "[")) {
         for (size_t i = 0; i < sizeof(user) / sizeof(user[0]); i++) {
             if (equals(dso, user[i]))
                 return false;
         }
-        return true;
+        return !starts(dso, "[JIT");
     }
     return starts(base, "vmlinux") || starts(base, "bpf_prog_") || ends(base, ".ko") ||
-           contains(base, ".ko.");
+           ends(base, ".ko.gz") || ends(base, ".ko.xz") || ends(base, ".ko.zst");
 }
 
 static bool is_jit(struct text dso) {
-    return starts(dso, "[JIT") || (ends(dso, ".map") && contains(dso, "perf-")) ||
-           contains(dso, "/jitted-");
+    struct text base = base_name(dso);
+
+    return starts(dso, "[JIT") || starts(base, "jitted-") ||
+           (starts(base, "perf-") && ends(base, ".map"));
 }
 
 /* Cuts the address off; false when nothing follows it. */
@@ -284,21 +301,20 @@ static struct text without_address(struct text t) {
 
 bool perf_frame(const char *line, size_t len, struct perf_frame *f) {
     struct text t = trim(line, len);
-    size_t symbol_len = t.len, plus;
+    size_t symbol_len, plus;
     ptrdiff_t at;
 
     if (t.len == 0)
         return false;
     t = without_address(t);
+    symbol_len = t.len;
     *f = (struct perf_frame){.kind = PERF_USER};
     if (ends(t, " (inlined)")) {
         f->kind = PERF_INLINED;
         symbol_len = t.len - strlen(" (inlined)");
     } else if (starts(t, "[unknown] (") && ends(t, ")")) {
         symbol_len = strlen("[unknown]");
-    } else if ((at = offset_end(t, &plus)) >= 0) {
-        symbol_len = (size_t)at;
-    } else if (t.len > 0 && t.s[t.len - 1] == ')' && (at = matching_paren(t)) >= 0) {
+    } else if ((at = offset_end(t, &plus)) >= 0 || (at = matching_paren(t)) >= 0) {
         symbol_len = (size_t)at;
     }
     if (symbol_len < t.len && f->kind == PERF_USER) {
@@ -325,20 +341,15 @@ bool perf_is_frame(const char *line, size_t len) {
     return i > 0 ? i == t.len || t.s[i] == ' ' : ends(t, ")") && !ends(t, " (inlined)");
 }
 
-/* The dso's file name in brackets: what is known of a frame whose symbol is not. */
-static struct text base_name(struct text dso) {
-    const char *slash;
-
-    if (ends(dso, " (deleted)"))
-        dso.len -= strlen(" (deleted)");
-    slash = dso.len > 0 && dso.s[0] == '/' ? memrchr(dso.s, '/', dso.len) : NULL;
-    return slash ? (struct text){slash + 1, dso.len - (size_t)(slash + 1 - dso.s)} : dso;
-}
-
 void perf_frame_name(const struct perf_frame *f, struct buf *out) {
     size_t from = out->len;
-    struct text base = base_name(f->dso);
+    struct text base = f->dso;
+    char *semicolon;
 
+    if (ends(base, " (deleted)"))
+        base.len -= strlen(" (deleted)");
+    base = base_name(base);
+    /* What is known of a frame without a symbol is its file. */
     if (!equals(f->symbol, "[unknown]") || base.len == 0 || equals(base, "[unknown]"))
         buf_add(out, f->symbol.s, f->symbol.len);
     else if (base.s[0] == '[')
@@ -348,8 +359,6 @@ void perf_frame_name(const struct perf_frame *f, struct buf *out) {
         buf_add(out, base.s, base.len);
         buf_addc(out, ']');
     }
-    for (size_t i = from; i < out->len; i++) {
-        if (out->data[i] == ';')
-            out->data[i] = ':';
-    }
+    while ((semicolon = memchr(out->data + from, ';', out->len - from)) != NULL)
+        *semicolon = ':';
 }

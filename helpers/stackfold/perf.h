@@ -32,12 +32,14 @@ struct perf_header {
 /* Parses a header line (without its newline); false when it is none. */
 bool perf_header(const char *line, size_t len, struct perf_header *h);
 
-/* Only what stands after `prefix` bytes, which are known to be the same as those of an earlier
- * header. */
-bool perf_header_after(const char *line, size_t len, size_t prefix, struct perf_header *h);
+/* True for a line that begins with '#' and is no header. */
+bool perf_is_comment(const char *line, size_t len);
 
-/* The bytes before the time, or 0 when the line's time is not found at first sight. */
-size_t perf_prefix(const char *line, size_t len);
+/* Parses `period event: rest` only. */
+bool perf_after_time(const char *s, size_t len, struct perf_header *h);
+
+/* The bytes before the time, and where its ':' is; 0 when the first ':' does not end one. */
+size_t perf_prefix(const char *line, size_t len, size_t *colon);
 
 enum perf_kind { PERF_USER, PERF_KERNEL, PERF_JIT, PERF_INLINED };
 

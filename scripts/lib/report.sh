@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # From what a run left to what a person reads: profile.folded, profile.svg, stages.tsv, timeline.svg, summary.md. Reads the
 # run folder only, so that `make report` makes the same of a run that was killed.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 
 # samples_max COLUMN: the largest value of the whole tree, or n/a.
 samples_max() {
@@ -92,6 +92,7 @@ report_write() {
     chunks=$(run_get chunks)
     {
         printf '# %s\n\n' "$(run_get target)"
+        [[ ! -s $RUN/waits.tsv ]] || printf '**%s**\n\n' "$(wall_lead)"
         printf 'Wall %s s, CPU %s s' "$wall" "$cpu"
         if [[ $wall != n/a && $cpu != n/a ]]; then awk -v w="$wall" -v c="$cpu" 'BEGIN { if (w > 0) printf " (%.0f %% of one core)", 100 * c / w }'; fi
         printf '; %s documents, %s chunks' "$(run_get documents)" "$chunks"
@@ -106,6 +107,12 @@ report_write() {
             grep -v '^#' "$RUN/stages.tsv" | column -t -s $'\t'
             sed -n 's/^# share_of: /shares of /p' "$RUN/stages.tsv"
             printf '```\n'
+        fi
+        if [[ -s $RUN/waits.tsv ]]; then
+            printf '\n## What the wall time was spent on\n\n```\n'
+            column -t -s $'\t' "$RUN/waits.tsv"
+            printf '```\n\n## Settings that change it\n\n'
+            wall_knobs
         fi
         if [[ -s $RUN/profile.folded ]]; then
             printf '\n## The ten widest functions\n\n```\n'
@@ -130,5 +137,30 @@ report_blind_spots() {
 * C code beneath Python functions (NATIVE=1), and which of the busy threads held the GIL (GIL=1).
 TEXT
             ;;
+        profile-wall)
+            cat <<'TEXT'
+* C code beneath Python functions (make profile-perf), and calls that come and go between two samples.
+* Await stacks read while a task changes are kept as `<unknown>` and never dropped, since dropping them would favour
+  waiting; their share is in run.json. Thread stacks of fast code can be mixed where nothing is stopped.
+TEXT
+            ;;
+        profile-cprofile)
+            cat <<'TEXT'
+* Waiting: a suspended coroutine costs no calls. Shares of time: cProfile makes frequent calls look dearer than they are.
+* Cumulative times and callers across threads, on CPython 3.12 and 3.13 (docs/targets/profile-cprofile.md).
+TEXT
+            ;;
     esac
+}
+
+# report_again: for a run folder that is there already: what its target would have made of it.
+report_again() {
+    IDLE=$(run_get idle)
+    case $(run_get target) in
+        profile-pyspy) profile_render "$RUN/raw/pyspy.folded" samples ;;
+        profile-cprofile) profile_render "$RUN/raw/cprofile.folded" us ;;
+        profile-wall) wall_render ;;
+        *) die 2 no-run "RUN: '$(run_get target)' is no profile. Name the folder of one" ;;
+    esac
+    report_write
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The only code that knows results/: a run folder, its manifest run.json, and what may not be written into it.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 
 # run_new TARGET: makes results/<time>-TARGET (RUN) with raw/ and log/, and points results/latest at it.
 run_new() {

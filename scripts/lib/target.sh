@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
 # The only code that knows the loader: how it is launched, found, watched and stopped, and the stand-ins it talks to.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 
 LOADER_CMD=()
 STANDINS=()
-COUNTS_FILE=
 
 # ---- which loader, which workspace --------------------------------------------------------------------------------
 
@@ -69,6 +68,7 @@ standin_start() {
     set +m
     at_exit end_process $! TERM 3
     until [[ -s $ready ]]; do
+        stop_if_asked
         alive "${STANDINS[-1]}" ||
             die 3 standin-failed "the $name stand-in did not start: $(tail -n 1 "$RUN/log/standin-$name.log")"
         pause 0.05
@@ -96,6 +96,14 @@ qdrant_points() {
     fi
 }
 
+# corpus_key: a corpus depends on the packages it is made of and on the code that makes it.
+corpus_key() {
+    {
+        printf '%s\n' "${LOADER_ENV_PYTHON%/bin/python}"
+        cat "$ROOT/scripts/standin/corpus.py" "$ROOT/scripts/standin/docstrings.py"
+    } | sha256sum | cut -c1-16
+}
+
 # corpus_make: CORPUS, FILES real text files, made once and kept beside the environments.
 corpus_make() {
     case $FILES in
@@ -103,7 +111,8 @@ corpus_make() {
         *) die 2 bad-option "FILES: not 100, 1000 or 3000: '$FILES'" ;;
     esac
     need_loader_env
-    local dir=$CACHE/corpus-$FILES-$(cat "$LOADER_ENV_PYTHON.sha" "$ROOT/scripts/standin/corpus.py" 2>/dev/null | sha256sum | cut -c1-16)
+    local dir
+    dir=$CACHE/corpus-$FILES-$(corpus_key)
     CORPUS=$dir/files
     [[ -e $dir/manifest.tsv ]] && return 0
     say "making a corpus of $FILES text files in $dir"
@@ -122,7 +131,10 @@ target_launch() {
     local found deadline=60
     secrets_collect
     run_set command "$(printf '%q ' "${LOADER_CMD[@]}" "${LOADER_ARGS[@]}" "$@")"
-    exec {LOG_FD}> >(trap '' INT TERM HUP; redact_stream >"$RUN/log/loader.log")
+    exec {LOG_FD}> >(
+        trap '' INT TERM HUP
+        redact_stream >"$RUN/log/loader.log"
+    )
     LOG_FILTER=$!
     set -m
     procrun --die-with-parent --result "$RUN/raw/procrun.tsv" --cwd "${LOADER_DIR:-$WORKSPACE_DIR}" \
@@ -165,7 +177,7 @@ target_attach() {
 
 # workspace_of PID: from its --workspace argument, else where it stands.
 workspace_of() {
-    local args dir= i
+    local args dir='' i
     mapfile -d '' -t args <"/proc/$1/cmdline" 2>/dev/null || :
     for ((i = 0; i < ${#args[@]}; i++)); do
         case ${args[i]} in
@@ -180,7 +192,8 @@ workspace_of() {
 # target_alive: is it still the same process?
 target_alive() {
     local stat
-    { stat=$(<"/proc/$LOADER_PID/stat"); } 2>/dev/null || return 1
+    { IFS= read -r stat <"/proc/$LOADER_PID/stat"; } 2>/dev/null || return 1
+    # shellcheck disable=SC2086 # fields
     set -- ${stat##*) }
     [[ $1 != [ZX] && ${20} == "$LOADER_START" ]]
 }
@@ -188,10 +201,11 @@ target_alive() {
 # process_started PID: epoch in ns, to the kernel's 10 ms.
 process_started() {
     local stat up
-    { stat=$(<"/proc/$1/stat") && read -r up _ </proc/uptime; } 2>/dev/null || {
+    { IFS= read -r stat <"/proc/$1/stat" && read -r up _ </proc/uptime; } 2>/dev/null || {
         now_ns
         return
     }
+    # shellcheck disable=SC2086 # fields
     set -- ${stat##*) }
     printf '%s' $(($(now_ns) - (${up/./} - ${20}) * 10000000))
 }
@@ -199,10 +213,11 @@ process_started() {
 # process_cpu PID: user + system seconds so far, all threads; n/a when it is gone.
 process_cpu() {
     local stat
-    { stat=$(<"/proc/$1/stat"); } 2>/dev/null || {
+    { IFS= read -r stat <"/proc/$1/stat"; } 2>/dev/null || {
         printf 'n/a'
         return
     }
+    # shellcheck disable=SC2086 # fields
     set -- ${stat##*) }
     printf '%d.%02d' $(((${12} + ${13}) / 100)) $(((${12} + ${13}) % 100))
 }
@@ -282,6 +297,15 @@ loader_last_words() {
     loader_log | grep -v '^[[:space:]]*$' | tail -n 1 | cut -c1-200
 }
 
+# target_end_words: how it ended. SIGKILL that nobody here sent is what the kernel's OOM killer does.
+target_end_words() {
+    printf 'exit status %s' "$LOADER_STATUS"
+    [[ -z $LOADER_SIGNAL ]] || printf ', signal %s' "$LOADER_SIGNAL"
+    if ((LOADER_STATUS == 137)); then
+        printf ': killed, perhaps out of memory; its RSS was %s MiB at the last sample, see samples.tsv and dmesg' "$(mib "$(samples_last rss_kib)")"
+    fi
+}
+
 # ---- its end ------------------------------------------------------------------------------------------------------
 
 # target_wait: LOADER_STATUS and LOADER_SIGNAL when the launched loader has ended, and all that it printed is in its log.
@@ -289,7 +313,7 @@ target_wait() {
     LOADER_STATUS=0
     wait "$PROCRUN" 2>/dev/null || LOADER_STATUS=$?
     wait "$LOG_FILTER" 2>/dev/null || :
-    LOADER_SIGNAL=$(sed -n 's/^# signal:[[:space:]]*//p' "$RUN/raw/procrun.tsv" 2>/dev/null | tail -n 1)
+    LOADER_SIGNAL=$(sed -n 's/^# signal:[[:space:]]*//p' "$RUN/raw/procrun.tsv" 2>/dev/null | tail -n 1) || :
     run_set loader_exit_status "$LOADER_STATUS" loader_signal "${LOADER_SIGNAL:-none}"
     # Its own log is kept; the workspace of the stand-ins goes with the temporary folder.
     if [[ -z $WORKSPACE && -d $WORKSPACE_DIR/logs ]]; then
