@@ -52,6 +52,8 @@ clean:
 $(BUILD)/obj/%.o: helpers/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+# Text that a helper carries inside (.incbin, which -MMD does not see).
+$(BUILD)/obj/flamegraph/text.o: $(wildcard helpers/flamegraph/*.css helpers/flamegraph/*.js)
 # Kept up to date by rebuilding it whole: `ar r` would keep the members of deleted sources.
 $(BUILD)/libhelpers.a: $(LIB_OBJ)
 	$(Q)rm -f $@
