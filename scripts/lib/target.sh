@@ -133,7 +133,7 @@ target_launch() {
     run_set command "$(printf '%q ' "${LOADER_CMD[@]}" "${LOADER_ARGS[@]}" "$@")"
     exec {LOG_FD}> >(
         trap '' INT TERM HUP
-        redact_stream >"$RUN/log/loader.log"
+        redact_stream -u >"$RUN/log/loader.log"
     )
     LOG_FILTER=$!
     set -m
