@@ -24,7 +24,8 @@ struct layout {
     /* struct _gil_runtime_state */
     uint16_t gil_last_holder, gil_locked, gil_size;
     /* PyThreadState; the current frame is *(ts_cframe + cframe_current), or at ts_frame where there is no cframe. */
-    uint16_t ts_next, ts_native_id, ts_dict, ts_cframe, ts_frame;
+    uint16_t ts_next, ts_native_id, ts_cframe, ts_frame;
+    uint16_t ts_dict, ts_running_loop; /* the running loop: in the thread's dict (3.12) or in a field */
     /* _PyInterpreterFrame */
     uint16_t fr_code, fr_previous, fr_instr, fr_stacktop, fr_owner, fr_locals;
     /* PyCodeObject */

@@ -220,25 +220,31 @@ static void json_text(struct buf *out, const char *text) {
     buf_addc(out, '"');
 }
 
+static void json_frames(struct session *s, const struct thread *th, uint32_t from, struct buf *out) {
+    buf_adds(out, "[");
+    for (uint32_t i = from; i < th->n; i++) {
+        if (i > from)
+            buf_adds(out, ", ");
+        json_text(out, text_of(&s->texts, s->threads.frames[th->first + i].text));
+    }
+    buf_adds(out, "]");
+}
+
 static void json_thread(struct session *s, const struct thread *th, struct buf *out) {
     buf_printf(out, "{\"tid\": %d, \"interpreter\": %" PRId64 ", \"gil\": %s, \"torn\": %s, \"state\": ", (int)th->tid,
                s->threads.interps[th->interp].id,
                s->threads.interps[th->interp].holder == th->tstate ? "true" : "false", th->torn ? "true" : "false");
     json_text(out, text_of(&s->texts, views_thread_state(&s->views, th)));
-    buf_adds(out, ", \"frames\": [");
-    for (uint32_t i = 0; i < th->n; i++) {
-        if (i)
-            buf_adds(out, ", ");
-        json_text(out, text_of(&s->texts, s->threads.frames[th->first + i].text));
-    }
-    buf_adds(out, "]}");
+    buf_adds(out, ", \"frames\": ");
+    json_frames(s, th, 0, out);
+    buf_adds(out, "}");
 }
 
 static void json_task(struct session *s, uint32_t i, struct buf *out) {
     const struct task *k = &s->tasks.list[i];
     const struct thread *th = views_find_work(&s->views, k->work);
     char name[256] = "";
-    uint32_t at;
+    uint32_t at = th ? th->work_frame : 0;
 
     if (is_task(k->kind))
         (void)task_name(&s->tasks, k, name, sizeof(name));
@@ -257,12 +263,17 @@ static void json_task(struct session *s, uint32_t i, struct buf *out) {
         json_text(out, text_of(&s->texts, k->marker));
     else
         buf_adds(out, "null");
-    if (k->state == T_RUNNING)
+    if (k->state == T_RUNNING) {
         th = views_find_frame(&s->views, k->exec_frame, &at);
-    if (th)
-        buf_printf(out, ", \"thread\": %d", (int)th->tid);
-    else
-        buf_adds(out, ", \"thread\": null");
+        at++;
+    }
+    /* Where the chain goes on: on the thread that runs it, or that works for it. */
+    if (th) {
+        buf_printf(out, ", \"thread\": %d, \"on_thread\": ", (int)th->tid);
+        json_frames(s, th, at, out);
+    } else {
+        buf_adds(out, ", \"thread\": null, \"on_thread\": []");
+    }
     buf_adds(out, ", \"awaits\": [");
     for (uint32_t e = k->child, first = 1; e; e = s->tasks.edges[e - 1].next_child, first = 0)
         buf_printf(out, "%s%u", first ? "" : ", ", s->tasks.edges[e - 1].to);

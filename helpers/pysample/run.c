@@ -89,6 +89,7 @@ struct recorder {
     uint64_t next_attach, next_write;
     unsigned int lost;
     bool was_attached, gone, stopped;
+    bool taken; /* shares of a sample wait for their time */
     bool forwarded; /* a signal was passed on to the command: the next one ends the sampling */
     int status;     /* of the command */
 };
@@ -189,9 +190,13 @@ static void attach(struct recorder *r, uint64_t now) {
 static void sample(struct recorder *r, uint64_t now) {
     uint64_t middle = r->last + (now - r->last) / 2;
 
-    /* A sample stands for the time from half way to the one before to half way to the one after. */
-    views_add(&r->s->views, middle - r->boundary);
-    r->boundary = middle;
+    /* A sample stands for the time from half way to the one before to half way to the one after; the first, for all
+     * since the start. */
+    if (r->taken) {
+        views_add(&r->s->views, middle - r->boundary);
+        r->boundary = middle;
+    }
+    r->taken = true;
     if (!r->s->attached) {
         attach(r, now);
         if (!r->s->attached) {
@@ -236,7 +241,10 @@ int run_record(struct session *s, const struct run_options *opt) {
     r.end = opt->duration_ns ? r.start + opt->duration_ns : UINT64_MAX;
     r.next_write = r.start + NS;
     r.info.launched = opt->command != NULL;
-    views_take_text(&s->views, "[startup]");
+    if (!s->attached) {
+        views_take_text(&s->views, "[startup]");
+        r.taken = true;
+    }
     ok = write_all(&r, r.start);
     while (ok && !r.gone) {
         uint64_t now, at, slot;
@@ -250,7 +258,7 @@ int run_record(struct session *s, const struct run_options *opt) {
         if (now >= r.end)
             break;
         sample(&r, now);
-        if (strcmp(r.info.loop, "uvloop") != 0 && s->attached && s->samples % 64 == 1)
+        if (strcmp(r.info.loop, "none") == 0 && s->attached)
             r.info.loop = session_loop(s);
         if (now >= r.next_write)
             ok = write_all(&r, now);

@@ -121,13 +121,14 @@ void tasks_close(struct tasks *t) {
 
 /* ---- the module ---- */
 
-static void find_module(struct tasks *t, struct aio *a, uint64_t modules, uint64_t now) {
+/* Looks for the module now and then, and at once when a loop runs. */
+static void find_module(struct tasks *t, struct aio *a, uint64_t modules, uint64_t now, bool loop) {
     uint64_t used, module, scheduled;
 
-    if (a->dict || now < a->next_look_ns)
+    if (a->dict || (now < a->next_look_ns && !loop))
         return;
     a->next_look_ns = now + LOOK_NS;
-    if (!mem_u64(t->w->m, modules + DICT_USED, &used) || used == a->modules_used)
+    if (!mem_u64(t->w->m, modules + DICT_USED, &used) || (used == a->modules_used && !loop))
         return;
     a->modules_used = used;
     module = py_dict_get(t->w, modules, N_ASYNCIO);
@@ -337,6 +338,13 @@ static bool find_work(struct tasks *t, uint64_t callback, void *arg) {
     return true;
 }
 
+/* Work for an executor that no thread has: still in its queue, or with another process. */
+static uint32_t work_marker(struct tasks *t, uint64_t work) {
+    uint64_t state = py_attr(t->w, work, N_STATE);
+
+    return state && py_str_is(t->w, state, "PENDING") ? t->marker_queued : t->marker_executor;
+}
+
 /* What a wait for this future is called, and what else is to be known of it. */
 static void describe_wait(struct tasks *t, struct task *k, uint64_t gen) {
     k->marker = t->markers[k->role];
@@ -360,7 +368,7 @@ static void describe_wait(struct tasks *t, struct task *k, uint64_t gen) {
         else if (k->leaf)
             each_callback(t, k->leaf, k->leaf_kind, find_work, &k->work);
         if (k->work)
-            k->marker = t->marker_executor;
+            k->marker = work_marker(t, k->work);
     }
 }
 
@@ -370,6 +378,12 @@ struct walk {
     uint64_t leaf;
     enum { W_MORE, W_LEAF, W_BARE, W_CREATED, W_RUNNING, W_OPAQUE } end;
 };
+
+/* Functions of asyncio that wait by means of its other primitives: the outer one is what the wait is about. */
+static bool contains(enum role role) {
+    return role == R_AS_COMPLETED || role == R_AS_COMPLETED_SELF || role == R_TASKGROUP || role == R_BARRIER ||
+           role == R_QUEUE_JOIN;
+}
 
 /* One generator, coroutine or async generator of a chain. */
 static enum verdict walk_generator(struct tasks *t, struct task *k, enum kind kind, struct walk *at) {
@@ -401,8 +415,10 @@ static enum verdict walk_generator(struct tasks *t, struct task *k, enum kind ki
     delegates = l->gen_yield_from > 0 ? code_delegates(t->codes, code, unit) : state == l->gen_yield_from;
     text = code_text(t->codes, code, unit);
     chain_add(t, k, text);
-    k->role = code->role;
-    at->gen = at->cur;
+    if (!contains(k->role)) {
+        k->role = code->role;
+        at->gen = at->cur;
+    }
     if (state == l->gen_created) {
         at->end = W_CREATED;
     } else if (state == l->gen_executing) {
@@ -465,7 +481,6 @@ static enum verdict walk_chain(struct tasks *t, struct task *k, struct walk *at)
         default:
             (void)snprintf(text, sizeof(text), "[opaque: %s]", type->name);
             chain_add(t, k, text_id(t->texts, text));
-            k->role = R_NONE;
             at->end = W_OPAQUE;
         }
         if (v != V_OK)
@@ -853,10 +868,18 @@ static bool unchanged(struct tasks *t, uint64_t now) {
         if (!th->same)
             same = false;
     }
-    if (nloops != t->nloops)
+    if (nloops != t->nloops || (nloops == 0 && t->n > 0))
         same = false;
     t->nloops = nloops;
     return same;
+}
+
+static bool loop_runs(const struct threads *th, uint32_t interp) {
+    for (uint32_t i = 0; i < th->n; i++) {
+        if (th->list[i].loop && th->list[i].interp == interp)
+            return true;
+    }
+    return false;
 }
 
 void tasks_read(struct tasks *t, uint64_t now) {
@@ -871,7 +894,7 @@ void tasks_read(struct tasks *t, uint64_t now) {
     for (uint32_t i = 0; i < t->threads->ninterps; i++) {
         struct aio *a = aio_of(t, t->threads->interps[i].addr);
 
-        find_module(t, a, t->threads->interps[i].modules, now);
+        find_module(t, a, t->threads->interps[i].modules, now, loop_runs(t->threads, i));
         if (a->dict)
             read_current(t, a->current);
     }
@@ -890,6 +913,9 @@ void tasks_read(struct tasks *t, uint64_t now) {
     find_edges(t);
     mark_roots(t);
     for (uint32_t i = 0; i < t->ntasks; i++) {
+        /* A plain future that stands for a task: shield. */
+        if (t->list[i].child && t->list[i].marker == t->marker_future)
+            t->list[i].marker = t->marker_task;
         if (t->list[i].state == T_RUNNING)
             mark_hot(t, i, 0);
         if (t->list[i].state == T_TORN)

@@ -176,6 +176,8 @@ static bool try_thread(struct threads *t, struct thread *th) {
     if (!read_stack(t, th, frame))
         return false;
     th->loop = 0;
+    if (l->ts_running_loop)
+        return mem_u64(t->w->m, th->tstate + l->ts_running_loop, &th->loop);
     if (!mem_u64(t->w->m, th->tstate + l->ts_dict, &dict))
         return false;
     if (dict && th->n)
