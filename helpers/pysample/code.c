@@ -14,6 +14,8 @@ enum {
     UNITS_MAX = 1 << 22,
     LINETABLE_MAX = 1 << 24,
     LINE_MAX_NO = 1 << 24,
+    RECHECK_MS = 100,
+    CO_OPTIMIZED = 1, /* the code of a function */
 };
 
 static const struct {
@@ -193,7 +195,8 @@ static bool fill(struct codes *c, struct code *code, uint64_t addr) {
                           .filename = get64(p + l->co_filename),
                           .firstlineno = (int32_t)get32(p + l->co_firstlineno),
                           .nlocalsplus = get32(p + l->co_nlocalsplus),
-                          .checked = c->w->m->sample};
+                          .brief = !(get32(p + l->co_flags) & CO_OPTIMIZED)};
+    code->checked = code->brief ? c->w->m->sample : c->w->m->now_ms;
     size = get64(p + l->co_size);
     if (size == 0 || size > UNITS_MAX || code->nlocalsplus > 1 << 16 ||
         !py_str(c->w, code->qualname, qualname, sizeof(qualname)) ||
@@ -243,8 +246,12 @@ static bool still_valid(struct codes *c, struct code *code) {
         free(code->unit);
         *code = fresh;
     }
-    code->checked = c->w->m->sample;
+    code->checked = code->brief ? c->w->m->sample : c->w->m->now_ms;
     return true;
+}
+
+static bool fresh_enough(const struct codes *c, const struct code *code) {
+    return code->brief ? code->checked == c->w->m->sample : c->w->m->now_ms - code->checked <= RECHECK_MS;
 }
 
 struct code *code_get(struct codes *c, uint64_t addr) {
@@ -254,14 +261,14 @@ struct code *code_get(struct codes *c, uint64_t addr) {
     if (addr == c->last_addr && addr != 0) {
         struct code *code = &c->code[c->last_index];
 
-        return code->checked == c->w->m->sample || still_valid(c, code) ? code : NULL;
+        return fresh_enough(c, code) || still_valid(c, code) ? code : NULL;
     }
     for (i = bucket(c, addr); c->hash[i]; i = (i + 1) & mask) {
         struct code *code = &c->code[c->hash[i] - 1];
 
         if (code->addr != addr)
             continue;
-        if (code->checked != c->w->m->sample && !still_valid(c, code))
+        if (!fresh_enough(c, code) && !still_valid(c, code))
             return NULL;
         c->last_addr = addr;
         c->last_index = c->hash[i] - 1;

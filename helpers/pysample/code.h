@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Code objects: from an instruction to the text of a frame, cached by address and checked again in every sample,
- * because addresses are reused.
+ * Code objects: from an instruction to the text of a frame, cached by address. Addresses are reused: the code of
+ * modules and classes, which is freed once it has run, is checked again in every sample, that of functions, which
+ * lives as long as they do, every 100 ms.
  */
 #ifndef PYSAMPLE_CODE_H
 #define PYSAMPLE_CODE_H
@@ -40,7 +41,8 @@ enum role {
 
 struct code {
     uint64_t addr, qualname, linetable, filename;
-    uint32_t checked; /* sample */
+    uint32_t checked; /* ms, or the sample */
+    bool brief;       /* of a module or class */
     int32_t firstlineno;
     uint32_t nunits, nlocalsplus;
     enum role role;

@@ -9,7 +9,7 @@
 #include "err.h"
 
 enum {
-    HOT = 16,      /* samples for which a page stays in the prefetch */
+    HOT = 8,       /* turns for which a page stays in the prefetch */
     KEEP = 512,    /* samples after which an unused page is forgotten */
     BATCH = 1024,  /* IOV_MAX */
     ADDR_BITS = 47 /* user addresses on x86-64 */
@@ -104,9 +104,8 @@ static void sweep(struct mem *m) {
 
     for (uint32_t i = 0; i < m->npages; i++) {
         const struct mem_page *p = &m->pages[i];
-        uint32_t used = p->used[0] > p->used[1] ? p->used[0] : p->used[1];
 
-        if (m->sample - used <= KEEP)
+        if (m->sample - p->sample <= KEEP)
             m->pages[kept++] = *p;
     }
     if (kept == m->npages)
@@ -125,8 +124,9 @@ void mem_stale(struct mem *m) {
     m->last = NULL;
 }
 
-void mem_begin(struct mem *m) {
+void mem_begin(struct mem *m, uint64_t now) {
     m->sample++;
+    m->now_ms = (uint32_t)(now / 1000000);
     if (m->sample % KEEP == 0 || m->npages > MEM_PAGES_MAX / 2)
         sweep(m);
     mem_stale(m);
@@ -206,12 +206,13 @@ void mem_prefetch(struct mem *m, enum mem_phase phase) {
     uint32_t n = 0;
 
     m->phase = phase;
+    m->turns[phase]++;
     m->last = NULL;
     sort_pages(m);
     for (uint32_t i = 0; i < m->norder; i++) {
         const struct mem_page *p = &m->pages[m->order[i]];
 
-        if (p->gen == m->gen || p->bad || p->used[phase] == 0 || m->sample - p->used[phase] > HOT)
+        if (p->gen == m->gen || p->bad || p->used[phase] == 0 || m->turns[phase] - p->used[phase] > HOT)
             continue;
         m->batch[n++] = m->order[i];
         if (n == BATCH) {
@@ -233,7 +234,8 @@ const uint8_t *mem_page_slow(struct mem *m, uint64_t no) {
         p = add_page(m, no);
     if (!p)
         return NULL;
-    p->used[m->phase] = m->sample;
+    p->used[m->phase] = m->turns[m->phase];
+    p->sample = m->sample;
     if (p->gen != m->gen) {
         uint32_t index = (uint32_t)(p - m->pages);
 

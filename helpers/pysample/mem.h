@@ -28,7 +28,8 @@ struct mem_page {
     uint64_t no;                /* address / 4096 */
     uint32_t gen;               /* generation of `data`, 0 = none */
     uint32_t slot;              /* where in `data` */
-    uint32_t used[MEM_PHASES];  /* last sample that used it, by phase */
+    uint32_t used[MEM_PHASES];  /* the turn of each phase that used it last */
+    uint32_t sample;            /* the sample that used it last */
     bool bad;                   /* could not be read in this generation */
 };
 
@@ -49,6 +50,8 @@ struct mem {
     struct iovec *remote;
     uint32_t *batch;
     uint32_t gen, sample;
+    uint32_t now_ms; /* time of the sample */
+    uint32_t turns[MEM_PHASES]; /* how often each phase was begun */
     enum mem_phase phase;
     uint64_t last_no; /* the page of the read before */
     const uint8_t *last;
@@ -61,8 +64,8 @@ struct mem {
 void mem_open(struct mem *m, pid_t pid);
 void mem_close(struct mem *m);
 
-/* Begins a sample: forgets all contents. */
-void mem_begin(struct mem *m);
+/* Begins a sample: forgets all contents. `now` in ns, of any clock. */
+void mem_begin(struct mem *m, uint64_t now);
 
 /* Reads the pages that recent samples used in this phase; reads from here on count for it. */
 void mem_prefetch(struct mem *m, enum mem_phase phase);

@@ -9,7 +9,7 @@
 
 enum {
     TYPES_MAX = 20000,
-    TYPE_RECHECK = 64, /* samples: a freed heap type's address may come back as another type */
+    RECHECK_MS = 100, /* a freed heap type's address may come back as another type */
     DICT_MAX = 1 << 20,
     BASES_MAX = 16,
     TYPE_DICT = 264,
@@ -145,7 +145,7 @@ static bool fill_type(struct world *w, uint64_t addr, struct type_info *t) {
     const uint8_t *p = mem_at(w->m, addr, TYPE_DICTOFFSET + 8);
     uint64_t meta;
 
-    *t = (struct type_info){.addr = addr, .checked = w->m->sample};
+    *t = (struct type_info){.addr = addr, .checked = w->m->now_ms};
     if (!p)
         return false;
     meta = get64(p + OB_TYPE);
@@ -212,12 +212,12 @@ const struct type_info *py_type_at(struct world *w, uint64_t type) {
         t = &w->types[w->type_hash[i] - 1];
         if (t->addr != type)
             continue;
-        if (w->m->sample - t->checked > TYPE_RECHECK) {
+        if (w->m->now_ms - t->checked > RECHECK_MS) {
             uint64_t name_addr;
 
             if (!mem_u64(w->m, type + TYPE_NAME, &name_addr))
                 return NULL;
-            t->checked = w->m->sample;
+            t->checked = w->m->now_ms;
             if (name_addr != t->name_addr) {
                 if (!fill_type(w, type, &fresh))
                     return NULL;

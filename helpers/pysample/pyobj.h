@@ -69,7 +69,7 @@ enum name {
 struct type_info {
     uint64_t addr, name_addr, keys;
     uint32_t flags;
-    uint32_t checked; /* sample */
+    uint32_t checked; /* ms */
     int64_t basicsize, dictoffset;
     enum kind kind;
     char name[64];

@@ -89,6 +89,7 @@ struct recorder {
     uint64_t next_attach, next_write;
     unsigned int lost;
     bool was_attached, gone, stopped;
+    bool taken_views; /* the shares are those of the last sample read */
     bool taken; /* shares of a sample wait for their time */
     bool forwarded; /* a signal was passed on to the command: the next one ends the sampling */
     int status;     /* of the command */
@@ -208,7 +209,9 @@ static void sample(struct recorder *r, uint64_t now) {
     switch (session_sample(r->s, now, now - r->last)) {
     case A_OK:
         r->lost = 0;
-        views_take(&r->s->views);
+        if (!r->s->same || !r->taken_views)
+            views_take(&r->s->views);
+        r->taken_views = true;
         break;
     case A_GONE:
         r->gone = true;
@@ -218,6 +221,7 @@ static void sample(struct recorder *r, uint64_t now) {
     default:
         r->s->torn++;
         r->s->samples++;
+        r->taken_views = false;
         views_take_text(&r->s->views, "<unknown>");
         if (++r->lost >= LOST_MAX)
             session_detach(r->s);

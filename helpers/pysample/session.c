@@ -11,6 +11,8 @@
 #include "err.h"
 #include "proc.h"
 
+enum { FULL_NS = 100000000 /* memory is read at least so often, however still the process is */ };
+
 enum attach session_open(struct session *s, pid_t pid) {
     struct proc_stat st;
     char status[8192];
@@ -101,7 +103,7 @@ enum attach session_attach(struct session *s) {
     if (!elf_find_python(s->procfd, &s->binary, s->why, sizeof(s->why)))
         return denied_or(s, A_NOT_YET);
     mem_open(&s->mem, s->pid);
-    mem_begin(&s->mem);
+    mem_begin(&s->mem, 0);
     if (!read_version(s)) {
         errno = s->mem.error;
         mem_close(&s->mem);
@@ -129,7 +131,7 @@ enum attach session_attach(struct session *s) {
     }
     s->attached = true;
     /* A first look: the module _asyncio, if it is there, and its layouts. */
-    mem_begin(&s->mem);
+    mem_begin(&s->mem, 0);
     if (threads_read(&s->threads))
         tasks_read(&s->tasks, 1);
     if (!tasks_check(&s->tasks, &checked, s->why, sizeof(s->why))) {
@@ -157,8 +159,11 @@ void session_close(struct session *s) {
 }
 
 static bool read_all(struct session *s, uint64_t now) {
-    mem_begin(&s->mem);
-    threads_before(&s->threads);
+    mem_begin(&s->mem, now);
+    s->same = threads_before(&s->threads) && now - s->read_ns < FULL_NS;
+    if (s->same)
+        return true;
+    s->read_ns = now;
     mem_prefetch(&s->mem, MEM_THREADS);
     for (int k = 0; !threads_read(&s->threads); k++) {
         if (k == 2 || s->mem.error == ESRCH)
@@ -207,10 +212,13 @@ enum attach session_sample(struct session *s, uint64_t now, uint64_t interval) {
     s->threads.interval_ns = interval;
     if (!read_all(s, now))
         return session_alive(s) ? A_NOT_YET : A_GONE;
-    s->tasks.exact = was_exact(s);
+    if (!s->same)
+        s->tasks.exact = was_exact(s);
     s->samples++;
     s->exact += s->tasks.exact;
-    s->torn += any_torn(s);
+    if (!s->same)
+        s->torn_now = any_torn(s);
+    s->torn += s->torn_now;
     if (!s->checked && !tasks_check(&s->tasks, &s->checked, s->why, sizeof(s->why)))
         return A_REFUSED;
     return A_OK;

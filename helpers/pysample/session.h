@@ -35,6 +35,9 @@ struct session {
     struct threads threads;
     struct tasks tasks;
     struct views views;
+    uint64_t read_ns; /* when memory was read last */
+    bool same;        /* nothing has changed since the last sample: no memory was read */
+    bool torn_now;    /* the last sample read has torn stacks */
     char why[512];
     /* counts */
     uint64_t samples, exact, torn; /* torn: samples with any stack that stayed torn */

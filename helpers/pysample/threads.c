@@ -117,6 +117,7 @@ static bool read_stack(struct threads *t, struct thread *th, uint64_t frame) {
 
     th->root = th->work_future = 0;
     th->run_frame = th->work_frame = 0;
+    th->runs_loop = false;
     th->first = t->nframes;
     for (uint32_t hops = 0; frame != 0; hops++) {
         const uint8_t *p = mem_at(t->w->m, frame, (size_t)l->fr_locals);
@@ -141,6 +142,7 @@ static bool read_stack(struct threads *t, struct thread *th, uint64_t frame) {
                 return false;
             f = add_frames(t, 1);
             *f = (struct frame){.addr = frame, .text = code_text(t->codes, code, unit), .role = code->role};
+            th->runs_loop |= code->role == R_RUN || code->role == R_RUN_FOREVER;
             if (code->role == R_RUN || code->role == R_WORK_ITEM)
                 note_role(t, th, frame, code, depth);
             depth++;
@@ -176,6 +178,9 @@ static bool try_thread(struct threads *t, struct thread *th) {
     if (!read_stack(t, th, frame))
         return false;
     th->loop = 0;
+    /* A loop runs only beneath one of these; uvloop's runner is asyncio's own. */
+    if (!th->runs_loop)
+        return true;
     if (l->ts_running_loop)
         return mem_u64(t->w->m, th->tstate + l->ts_running_loop, &th->loop);
     if (!mem_u64(t->w->m, th->tstate + l->ts_dict, &dict))
@@ -234,6 +239,12 @@ static void read_os(struct threads *t, struct os_thread *os) {
     os->read = t->w->m->sample;
 }
 
+/* Proven asleep when it was read last, and not put on a processor since. */
+static bool still_asleep(const struct thread *th, const struct os_thread *os) {
+    return th->tid == os->tid && !th->torn && th->exact_switches != 0 && os->state == OS_BLOCKED && os->counted &&
+           os->switches == th->exact_switches;
+}
+
 static void read_thread(struct threads *t, uint64_t tstate, pid_t tid, uint32_t interp, uint32_t *hint) {
     struct os_thread *os = os_thread(t->os, tid, t->w->m->sample);
     const struct thread *old = find_before(t, tstate, hint);
@@ -249,8 +260,7 @@ static void read_thread(struct threads *t, uint64_t tstate, pid_t tid, uint32_t 
     if (!before)
         read_os(t, os);
     t->exact_ok |= os->counted;
-    if (old && before && old->tid == tid && old->exact_switches != 0 && os->state == OS_BLOCKED && os->counted &&
-        os->switches == old->exact_switches) {
+    if (old && before && still_asleep(old, os)) {
         keep_stack(t, th, old);
         return;
     }
@@ -336,9 +346,20 @@ bool threads_read(struct threads *t) {
     return true;
 }
 
-void threads_before(struct threads *t) {
+bool threads_before(struct threads *t) {
+    uint32_t same = 0;
+
+    for (uint32_t i = 0; i < t->n; i++) {
+        struct os_thread *os = os_thread(t->os, t->list[i].tid, t->w->m->sample);
+
+        read_os(t, os);
+        same += still_asleep(&t->list[i], os);
+    }
+    if (same < t->n || t->n == 0)
+        return false;
     for (uint32_t i = 0; i < t->n; i++)
-        read_os(t, os_thread(t->os, t->list[i].tid, t->w->m->sample));
+        t->list[i].same = true;
+    return true;
 }
 
 void threads_after(struct threads *t) {

@@ -43,6 +43,7 @@ struct thread {
     uint32_t node, leaf;  /* of the views: kept by the aggregation */
     enum os_state state;
     int call;
+    bool runs_loop; /* a frame that runs event loops is on its stack */
     bool on_gil;  /* waits for the GIL */
     bool torn;    /* read three times and still not whole */
     bool same;    /* proven not to have run since the last sample */
@@ -71,8 +72,9 @@ void threads_close(struct threads *t);
 /* Whether an interpreter is there and has begun to run Python. */
 bool threads_ready(struct threads *t);
 
-/* First in a sample, before any memory is read: what the kernel says of the threads known. */
-void threads_before(struct threads *t);
+/* First in a sample, before any memory is read: what the kernel says of the threads known. True: all of them slept
+ * through since the last sample, so that nothing in the process can have changed. */
+bool threads_before(struct threads *t);
 
 /* Reads all threads. False: no interpreter could be read. */
 bool threads_read(struct threads *t);
