@@ -133,8 +133,8 @@ static enum role role_of(const char *file, const char *qualname) {
     return R_NONE;
 }
 
-/* Shortens a file name to what an import would call it: behind site-packages/, dist-packages/ or lib/pythonX.Y/,
- * else from the outermost directory that is a package (has an __init__.py). */
+/* Shortens a file name to what an import would call it: behind site-packages/, dist-packages/ or
+ * lib/pythonX.Y/, else from the outermost directory that is a package (has an __init__.py). */
 static const char *short_path(const struct codes *c, const char *file) {
     static const char *const roots[] = {"/site-packages/", "/dist-packages/"};
     const char *best = NULL, *p;
@@ -229,7 +229,8 @@ static void grow(struct codes *c) {
     }
 }
 
-/* Whether the cached entry still is the code object at its address. Fills it anew where another one took its place. */
+/* Whether the cached entry still is the code object at its address. Fills it anew where another one
+ * took its place. */
 static bool still_valid(struct codes *c, struct code *code) {
     const struct layout *l = c->w->l;
     const uint8_t *p = mem_at(c->w->m, code->addr, l->co_code);
@@ -237,9 +238,10 @@ static bool still_valid(struct codes *c, struct code *code) {
 
     if (!p)
         return false;
-    if (get64(p + l->co_qualname) != code->qualname || get64(p + l->co_linetable) != code->linetable ||
-        (int32_t)get32(p + l->co_firstlineno) != code->firstlineno || get64(p + l->co_size) != code->nunits ||
-        get64(p + l->co_filename) != code->filename) {
+    if (get64(p + l->co_qualname) != code->qualname ||
+        get64(p + l->co_linetable) != code->linetable ||
+        (int32_t)get32(p + l->co_firstlineno) != code->firstlineno ||
+        get64(p + l->co_size) != code->nunits || get64(p + l->co_filename) != code->filename) {
         if (!fill(c, &fresh, code->addr))
             return false;
         free(code->label);
@@ -251,7 +253,8 @@ static bool still_valid(struct codes *c, struct code *code) {
 }
 
 static bool fresh_enough(const struct codes *c, const struct code *code) {
-    return code->brief ? code->checked == c->w->m->sample : c->w->m->now_ms - code->checked <= RECHECK_MS;
+    return code->brief ? code->checked == c->w->m->sample
+                       : c->w->m->now_ms - code->checked <= RECHECK_MS;
 }
 
 struct code *code_get(struct codes *c, uint64_t addr) {
@@ -417,7 +420,8 @@ bool code_delegates(struct codes *c, struct code *code, uint32_t unit) {
     p = mem_at(c->w->m, code->addr + l->co_code + 2 * ((uint64_t)unit + 1), 2);
     if (!p)
         return false;
-    resume = p[0] == l->op_resume || p[0] == l->op_resume_instrumented || p[0] == l->op_resume_check;
+    resume =
+        p[0] == l->op_resume || p[0] == l->op_resume_instrumented || p[0] == l->op_resume_check;
     yes = resume && (p[1] & 3) >= 2;
     code->unit[unit] |= 2U | (yes ? 1U : 0U);
     return yes;

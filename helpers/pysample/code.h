@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Code objects: from an instruction to the text of a frame, cached by address. Addresses are reused: the code of
- * modules and classes, which is freed once it has run, is checked again in every sample, that of functions, which
- * lives as long as they do, every 100 ms.
+ * Code objects: from an instruction to the text of a frame, cached by address. Addresses are
+ * reused: the code of modules and classes, which is freed once it has run, is checked again in
+ * every sample, that of functions, which lives as long as they do, every 100 ms.
  */
 #ifndef PYSAMPLE_CODE_H
 #define PYSAMPLE_CODE_H
@@ -12,7 +12,8 @@
 #include "pyobj.h"
 #include "text.h"
 
-/* Functions of the standard library that the sampler knows: what a wait in them is called, and where edges are. */
+/* Functions of the standard library that the sampler knows: what a wait in them is called, and
+ * where edges are. */
 enum role {
     R_NONE,
     R_SLEEP,
@@ -35,8 +36,8 @@ enum role {
     R_FUTURE_AWAIT,      /* pure-Python Future.__await__: local 0 is the future */
     R_RUN,               /* Runner.run, run_until_complete: a local is the root task */
     R_RUN_FOREVER,
-    R_WORK_ITEM,         /* _WorkItem.run: local 0 has the future that a caller waits for */
-    R_POOL_IDLE,         /* thread pool worker */
+    R_WORK_ITEM, /* _WorkItem.run: local 0 has the future that a caller waits for */
+    R_POOL_IDLE, /* thread pool worker */
 };
 
 struct code {
@@ -67,17 +68,19 @@ void codes_close(struct codes *c);
 /* The code object at `addr`, or NULL when it is none. Valid until the next call. */
 struct code *code_get(struct codes *c, uint64_t addr);
 
-/* Reads where an instruction pointer lies in the code: the code unit, or false when it is not in it. */
+/* Reads where an instruction pointer lies in the code: the code unit, or false when it is not in
+ * it. */
 bool code_unit(const struct codes *c, const struct code *code, uint64_t instr, uint32_t *unit);
 
 /* The frame text `qualname (path:line)`. */
 uint32_t code_text(struct codes *c, struct code *code, uint32_t unit);
 
-/* 3.12: whether a generator suspended at `unit` waits in `await` or `yield from` (a RESUME with argument 2 or 3
- * follows). False also when the code cannot be read. */
+/* 3.12: whether a generator suspended at `unit` waits in `await` or `yield from` (a RESUME with
+ * argument 2 or 3 follows). False also when the code cannot be read. */
 bool code_delegates(struct codes *c, struct code *code, uint32_t unit);
 
-/* What a wait in a function of this role is called: "[lock]"; "[future]" when nothing better is known. */
+/* What a wait in a function of this role is called: "[lock]"; "[future]" when nothing better is
+ * known. */
 const char *role_marker(enum role role);
 
 #endif

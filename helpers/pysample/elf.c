@@ -37,7 +37,8 @@ static const void *part(const struct image *im, uint64_t offset, uint64_t len) {
     return im->data + offset;
 }
 
-static bool name_is(const struct image *im, const Elf64_Shdr *names, uint64_t index, const char *want) {
+static bool name_is(const struct image *im, const Elf64_Shdr *names, uint64_t index,
+                    const char *want) {
     size_t len = strlen(want) + 1;
     const void *at;
 
@@ -68,7 +69,8 @@ static void search_symbols(const struct image *im, const Elf64_Shdr *table, cons
 }
 
 /* Addresses as linked. True when the runtime was found. */
-static bool search_image(const struct image *im, uint64_t *runtime, uint64_t *version, uint64_t *base, bool *fixed) {
+static bool search_image(const struct image *im, uint64_t *runtime, uint64_t *version,
+                         uint64_t *base, bool *fixed) {
     Elf64_Ehdr eh;
     const void *at = part(im, 0, sizeof(eh));
     uint64_t lowest = UINT64_MAX;
@@ -96,14 +98,17 @@ static bool search_image(const struct image *im, uint64_t *runtime, uint64_t *ve
         return false;
     *base = lowest & ~(uint64_t)4095;
 
-    n = eh.e_shnum < sizeof(sections) / sizeof(sections[0]) ? eh.e_shnum : sizeof(sections) / sizeof(sections[0]);
+    n = eh.e_shnum < sizeof(sections) / sizeof(sections[0])
+            ? eh.e_shnum
+            : sizeof(sections) / sizeof(sections[0]);
     at = part(im, eh.e_shoff, n * sizeof(Elf64_Shdr));
     if (!at)
         return false;
     memcpy(sections, at, n * sizeof(Elf64_Shdr));
     for (int pass = 0; pass < 2 && *runtime == 0; pass++) {
         for (uint64_t i = 0; i < n; i++) {
-            if (sections[i].sh_type == (pass == 0 ? SHT_DYNSYM : SHT_SYMTAB) && sections[i].sh_link < n)
+            if (sections[i].sh_type == (pass == 0 ? SHT_DYNSYM : SHT_SYMTAB) &&
+                sections[i].sh_link < n)
                 search_symbols(im, &sections[i], &sections[sections[i].sh_link], runtime, version);
         }
     }
@@ -122,11 +127,13 @@ static bool same_file(int fd, const struct mapping *map) {
 
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         return false;
-    /* Overlay file systems may show another device in maps than in stat: the inode is what must agree. */
+    /* Overlay file systems may show another device in maps than in stat: the inode is what must
+     * agree. */
     return st.st_ino == map->inode;
 }
 
-/* Opens the file behind a mapping, in the target's own mount namespace; a replaced one through map_files. */
+/* Opens the file behind a mapping, in the target's own mount namespace; a replaced one through
+ * map_files. */
 static int open_mapped(int procfd, const struct mapping *map) {
     char path[4200];
     int fd;
@@ -202,7 +209,8 @@ bool elf_find_python(int procfd, struct py_binary *out, char *why, size_t why_ca
         buf_free(&maps);
         return false;
     }
-    for (line = strtok_r(maps.data, "\n", &rest); line && !found; line = strtok_r(NULL, "\n", &rest)) {
+    for (line = strtok_r(maps.data, "\n", &rest); line && !found;
+         line = strtok_r(NULL, "\n", &rest)) {
         struct mapping map;
         const char *base;
 

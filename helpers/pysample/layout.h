@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * Where CPython keeps things: ONE table, a row per version. Offsets are in bytes from the start of the object.
+ * Where CPython keeps things: ONE table, a row per version. Offsets are in bytes from the start of
+ * the object.
  *
- * Sources: the headers in Include/internal and the DWARF of CPython 3.12.1 and 3.13.0. The layouts of Task and Future
- * are private to _asyncio: they are checked against the live types at attach (tasks_check), and a mismatch is refused.
+ * Sources: the headers in Include/internal and the DWARF of CPython 3.12.1 and 3.13.0. The layouts
+ * of Task and Future are private to _asyncio: they are checked against the live types at attach
+ * (tasks_check), and a mismatch is refused.
  */
 #ifndef PYSAMPLE_LAYOUT_H
 #define PYSAMPLE_LAYOUT_H
@@ -17,36 +19,44 @@ struct layout {
     const char *name;
     /* _PyRuntime. With debug offsets (3.13+) interpreters.head is read from the runtime itself. */
     uint16_t rt_interpreters_head, rt_initialized;
-    uint16_t rt_debug_head; /* where the runtime says the offset of interpreters.head, 0 = nowhere */
+    uint16_t
+        rt_debug_head; /* where the runtime says the offset of interpreters.head, 0 = nowhere */
     uint16_t rt_debug_free_threaded;
     /* PyInterpreterState */
     uint16_t is_next, is_id, is_threads, is_modules, is_gil, is_gc_collecting;
     /* struct _gil_runtime_state */
     uint16_t gil_last_holder, gil_locked, gil_size;
-    /* PyThreadState; the current frame is *(ts_cframe + cframe_current), or at ts_frame where there is no cframe. */
+    /* PyThreadState; the current frame is *(ts_cframe + cframe_current), or at ts_frame where there
+     * is no cframe. */
     uint16_t ts_next, ts_native_id, ts_cframe, ts_frame;
-    uint16_t ts_dict, ts_running_loop; /* the running loop: in the thread's dict (3.12) or in a field */
+    uint16_t ts_dict,
+        ts_running_loop; /* the running loop: in the thread's dict (3.12) or in a field */
     /* _PyInterpreterFrame */
     uint16_t fr_code, fr_previous, fr_instr, fr_stacktop, fr_owner, fr_locals;
     /* PyCodeObject */
-    uint16_t co_size, co_flags, co_firstlineno, co_nlocalsplus, co_filename, co_qualname, co_linetable, co_code;
+    uint16_t co_size, co_flags, co_firstlineno, co_nlocalsplus, co_filename, co_qualname,
+        co_linetable, co_code;
     /* PyGenObject and the like: state and the frame within */
     uint16_t gen_state, gen_frame;
-    int8_t gen_created, gen_suspended, gen_yield_from, gen_executing; /* gen_yield_from 1 = told by the bytecode */
+    int8_t gen_created, gen_suspended, gen_yield_from,
+        gen_executing; /* gen_yield_from 1 = told by the bytecode */
     uint8_t op_resume, op_resume_instrumented, op_resume_check;
     /* _asyncio */
     uint16_t fut_loop, fut_callback0, fut_callbacks, fut_state, fut_basicsize;
     uint16_t task_waiter, task_coro, task_name, task_basicsize;
     /* objects */
-    uint16_t dict_values_skip;  /* bytes before the first value of a split dict or of inline values */
-    uint16_t inline_in_object;  /* 1: inline values follow the object; 0: pointer with its low bit set before it */
+    uint16_t
+        dict_values_skip; /* bytes before the first value of a split dict or of inline values */
+    uint16_t inline_in_object; /* 1: inline values follow the object; 0: pointer with its low bit
+                                  set before it */
     uint16_t type_cached_keys;
 };
 
 /* The same in all versions supported. */
 enum {
     OB_TYPE = 8,
-    WRAPPED = 16, /* asend.ags_gen, athrow.agt_gen, coroutine_wrapper, anext_awaitable, FutureIter, weakref, cell */
+    WRAPPED = 16, /* asend.ags_gen, athrow.agt_gen, coroutine_wrapper, anext_awaitable, FutureIter,
+                     weakref, cell */
     MODULE_DICT = 16,
     METHOD_FUNC = 16,
     METHOD_SELF = 24,
@@ -69,6 +79,7 @@ enum {
     TYPE_NAME = 24,
     TYPE_BASICSIZE = 32,
     TYPE_FLAGS = 168,
+    TYPE_ITERNEXT = 224,
     TYPE_BASE = 256,
     TYPE_DICTOFFSET = 288,
     STR_LENGTH = 16,

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
  * pysample: where a running asyncio program's time goes, from outside.
  *
- * Samples an unmodified CPython 3.12 or 3.13 process with process_vm_readv, without stopping it: every thread's stack
- * and state, and every asyncio task with its whole await chain, who awaits whom, and the thread that works for it.
+ * Samples an unmodified CPython 3.12 or 3.13 process with process_vm_readv, without stopping it:
+ * every thread's stack and state, and every asyncio task with its whole await chain, who awaits
+ * whom, and the thread that works for it.
  *
  *   $ pysample --duration 10s 4711
  *   # tool: pysample
  *   …
- *   <module> (app.py:9);run (asyncio/runners.py:194);…;ingest (app/main.py:20);Limiter.wait (app/limit.py:7);
- *     sleep (asyncio/tasks.py:665);[sleep 0.5s] 5903112
+ *   <module> (app.py:9);run (asyncio/runners.py:194);…;ingest (app/main.py:20);Limiter.wait
+ * (app/limit.py:7); sleep (asyncio/tasks.py:665);[sleep 0.5s] 5903112
  */
 #include <errno.h>
 #include <getopt.h>
@@ -58,15 +59,34 @@ static const char usage[] =
     "  pysample --output-dir out -- python3 app.py    from the first instruction\n"
     "  pysample --pstree 4711                         what awaits what, now\n";
 
-enum { O_RATE = 256, O_DURATION, O_DIR, O_WALL, O_TASKS, O_THREADS, O_SUMMARY, O_STOP, O_TREE, O_JSON, O_TOP, O_HELP };
+enum {
+    O_RATE = 256,
+    O_DURATION,
+    O_DIR,
+    O_WALL,
+    O_TASKS,
+    O_THREADS,
+    O_SUMMARY,
+    O_STOP,
+    O_TREE,
+    O_JSON,
+    O_TOP,
+    O_HELP
+};
 
 static const struct option longopts[] = {
-    {"rate", required_argument, NULL, O_RATE},       {"duration", required_argument, NULL, O_DURATION},
-    {"output-dir", required_argument, NULL, O_DIR},  {"wall", required_argument, NULL, O_WALL},
-    {"tasks", required_argument, NULL, O_TASKS},     {"threads", required_argument, NULL, O_THREADS},
-    {"summary", required_argument, NULL, O_SUMMARY}, {"stop", no_argument, NULL, O_STOP},
-    {"pstree", no_argument, NULL, O_TREE},           {"json", no_argument, NULL, O_JSON},
-    {"top", no_argument, NULL, O_TOP},               {"help", no_argument, NULL, O_HELP},
+    {"rate", required_argument, NULL, O_RATE},
+    {"duration", required_argument, NULL, O_DURATION},
+    {"output-dir", required_argument, NULL, O_DIR},
+    {"wall", required_argument, NULL, O_WALL},
+    {"tasks", required_argument, NULL, O_TASKS},
+    {"threads", required_argument, NULL, O_THREADS},
+    {"summary", required_argument, NULL, O_SUMMARY},
+    {"stop", no_argument, NULL, O_STOP},
+    {"pstree", no_argument, NULL, O_TREE},
+    {"json", no_argument, NULL, O_JSON},
+    {"top", no_argument, NULL, O_TOP},
+    {"help", no_argument, NULL, O_HELP},
     {NULL, 0, NULL, 0},
 };
 
@@ -80,7 +100,8 @@ static void parse(int argc, char **argv) {
             opts.run.rate = opt_double("--rate", optarg, 1, 10000);
             break;
         case O_DURATION:
-            opts.run.duration_ns = opt_duration_ns("--duration", optarg, 1000000, 86400ULL * 365 * 1000000000);
+            opts.run.duration_ns =
+                opt_duration_ns("--duration", optarg, 1000000, 86400ULL * 365 * 1000000000);
             break;
         case O_DIR:
             opts.dir = optarg;
@@ -118,15 +139,16 @@ static void parse(int argc, char **argv) {
     else if (argc - optind == 1)
         opts.run.pid = opt_pid("PID", argv[optind]);
     else
-        die_usage(optind == argc ? "no PID and no command" : "more than one PID; a command goes behind '--'");
+        die_usage(optind == argc ? "no PID and no command"
+                                 : "more than one PID; a command goes behind '--'");
     if (opts.run.command && opts.mode != RECORD)
         die_usage("--pstree, --json and --top need a PID, not a command");
     if (opts.dir) {
         for (int i = 0; i < VIEWS; i++) {
             if (opts.run.view_file[i])
                 continue;
-            if (snprintf(opts.files[i], sizeof(opts.files[i]), "%s/%s.folded", opts.dir, names[i]) >=
-                (int)sizeof(opts.files[i]))
+            if (snprintf(opts.files[i], sizeof(opts.files[i]), "%s/%s.folded", opts.dir,
+                         names[i]) >= (int)sizeof(opts.files[i]))
                 die_usage("--output-dir: too long");
             opts.run.view_file[i] = opts.files[i];
         }
@@ -187,6 +209,7 @@ int main(int argc, char **argv) {
         opts.run.pid = run_launch(opts.run.command);
     if (session_open(&s, opts.run.pid) == A_GONE && !opts.run.command)
         die(EX_FAIL, "%d: %s", (int)opts.run.pid, s.why);
+    s.stop = opts.run.stop;
     switch (opts.mode) {
     case TREE:
     case JSON:

@@ -98,7 +98,8 @@ static struct mem_page *add_page(struct mem *m, uint64_t no) {
     return &m->pages[m->npages - 1];
 }
 
-/* Forgets the pages that were long not used, so that the tables follow the target and do not only grow. */
+/* Forgets the pages that were long not used, so that the tables follow the target and do not only
+ * grow. */
 static void sweep(struct mem *m) {
     uint32_t kept = 0;
 
@@ -147,7 +148,8 @@ static void sort_pages(struct mem *m) {
         return;
     qsort_r(m->order + m->nsorted, m->norder - m->nsorted, sizeof(*m->order), by_number, m);
     while (a < m->nsorted || b < m->norder) {
-        if (b == m->norder || (a < m->nsorted && m->pages[m->order[a]].no < m->pages[m->order[b]].no))
+        if (b == m->norder ||
+            (a < m->nsorted && m->pages[m->order[a]].no < m->pages[m->order[b]].no))
             m->merge[n++] = m->order[a++];
         else
             m->merge[n++] = m->order[b++];
@@ -156,8 +158,8 @@ static void sort_pages(struct mem *m) {
     m->nsorted = m->norder;
 }
 
-/* Reads the pages of a batch into consecutive slots. One that cannot be read ends a transfer: it is marked, and the
- * transfer goes on behind it. */
+/* Reads the pages of a batch into consecutive slots. One that cannot be read ends a transfer: it is
+ * marked, and the transfer goes on behind it. */
 static void read_batch(struct mem *m, const uint32_t *batch, uint32_t n) {
     uint32_t done = 0;
 
@@ -175,7 +177,8 @@ static void read_batch(struct mem *m, const uint32_t *batch, uint32_t n) {
             if (runs && (uint64_t)(uintptr_t)last->iov_base + last->iov_len == addr)
                 last->iov_len += MEM_PAGE;
             else
-                m->remote[runs++] = (struct iovec){.iov_base = (void *)(uintptr_t)addr, .iov_len = MEM_PAGE};
+                m->remote[runs++] =
+                    (struct iovec){.iov_base = (void *)(uintptr_t)addr, .iov_len = MEM_PAGE};
         }
         local.iov_len = (size_t)want * MEM_PAGE;
         bytes = m->readv(m, &local, 1, m->remote, runs);
@@ -212,7 +215,8 @@ void mem_prefetch(struct mem *m, enum mem_phase phase) {
     for (uint32_t i = 0; i < m->norder; i++) {
         const struct mem_page *p = &m->pages[m->order[i]];
 
-        if (p->gen == m->gen || p->bad || p->used[phase] == 0 || m->turns[phase] - p->used[phase] > HOT)
+        if (p->gen == m->gen || p->bad || p->used[phase] == 0 ||
+            m->turns[phase] - p->used[phase] > HOT)
             continue;
         m->batch[n++] = m->order[i];
         if (n == BATCH) {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * Reading another process's memory, a sample at a time.
  *
- * Reads are served from 4 KiB pages read in this sample. A sample begins by reading again, in as few system calls as
- * possible, all pages that recent samples used; what is then missing costs one call each. All that is read is the
- * target's, hence not to be trusted: addresses out of range and unmapped ones give NULL or false.
+ * Reads are served from 4 KiB pages read in this sample. A sample begins by reading again, in as
+ * few system calls as possible, all pages that recent samples used; what is then missing costs one
+ * call each. All that is read is the target's, hence not to be trusted: addresses out of range and
+ * unmapped ones give NULL or false.
  */
 #ifndef PYSAMPLE_MEM_H
 #define PYSAMPLE_MEM_H
@@ -25,17 +26,18 @@ enum {
 enum mem_phase { MEM_THREADS, MEM_TASKS, MEM_PHASES };
 
 struct mem_page {
-    uint64_t no;                /* address / 4096 */
-    uint32_t gen;               /* generation of `data`, 0 = none */
-    uint32_t slot;              /* where in `data` */
-    uint32_t used[MEM_PHASES];  /* the turn of each phase that used it last */
-    uint32_t sample;            /* the sample that used it last */
-    bool bad;                   /* could not be read in this generation */
+    uint64_t no;               /* address / 4096 */
+    uint32_t gen;              /* generation of `data`, 0 = none */
+    uint32_t slot;             /* where in `data` */
+    uint32_t used[MEM_PHASES]; /* the turn of each phase that used it last */
+    uint32_t sample;           /* the sample that used it last */
+    bool bad;                  /* could not be read in this generation */
 };
 
 struct mem {
     pid_t pid;
-    ssize_t (*readv)(struct mem *m, const struct iovec *local, unsigned long nlocal, const struct iovec *remote,
+    ssize_t (*readv)(struct mem *m, const struct iovec *local, unsigned long nlocal,
+                     const struct iovec *remote,
                      unsigned long nremote); /* replaced by the fuzzer */
     void *image;                             /* for a replaced readv */
     uint8_t *data;                           /* MEM_PAGES_MAX pages, touched as needed */
@@ -50,7 +52,7 @@ struct mem {
     struct iovec *remote;
     uint32_t *batch;
     uint32_t gen, sample;
-    uint32_t now_ms; /* time of the sample */
+    uint32_t now_ms;            /* time of the sample */
     uint32_t turns[MEM_PHASES]; /* how often each phase was begun */
     enum mem_phase phase;
     uint64_t last_no; /* the page of the read before */
@@ -79,8 +81,8 @@ const uint8_t *mem_page_slow(struct mem *m, uint64_t no);
 /* A run over a page border, copied; NULL when any of it cannot be read. */
 const uint8_t *mem_cross(struct mem *m, uint64_t addr, size_t len);
 
-/* `len` bytes (1 to MEM_SPAN_MAX) at `addr`, or NULL. Valid until the sample ends or, over a page border, for the
- * next 7 such reads. Not aligned. */
+/* `len` bytes (1 to MEM_SPAN_MAX) at `addr`, or NULL. Valid until the sample ends or, over a page
+ * border, for the next 7 such reads. Not aligned. */
 static inline const uint8_t *mem_at(struct mem *m, uint64_t addr, size_t len) {
     uint64_t no = addr / MEM_PAGE;
     size_t off = addr % MEM_PAGE;

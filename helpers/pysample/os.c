@@ -112,6 +112,8 @@ static void forget(struct os_thread *t) {
     if (t->fd_sched >= 0)
         (void)close(t->fd_sched);
     t->fd_syscall = t->fd_sched = -1;
+    free(t->ring);
+    t->ring = NULL;
 }
 
 void os_close(struct os *o) {
@@ -132,7 +134,8 @@ static bool match_ns(long number, void *arg) {
     pid_t last = 0;
 
     (void)snprintf(name, sizeof(name), "task/%ld/status", number);
-    if (proc_read(s->procfd, name, status, sizeof(status)) > 0 && ns_pids(status, &last) > 0 && last == s->want) {
+    if (proc_read(s->procfd, name, status, sizeof(status)) > 0 && ns_pids(status, &last) > 0 &&
+        last == s->want) {
         s->found = (pid_t)number;
         return false;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * What the kernel says of the target's threads: running, blocked and in which system call, how often scheduled.
- * Sources: /proc/PID/task/TID/syscall, schedstat, stat and status (proc(5)); their files are kept open.
+ * What the kernel says of the target's threads: running, blocked and in which system call, how
+ * often scheduled. Sources: /proc/PID/task/TID/syscall, schedstat, stat and status (proc(5)); their
+ * files are kept open.
  */
 #ifndef PYSAMPLE_OS_H
 #define PYSAMPLE_OS_H
@@ -17,22 +18,25 @@ enum os_state {
     OS_GONE,
 };
 
+struct run_ring;
+
 struct os_thread {
     pid_t tid, host; /* as the target's namespace and as ours number it */
     int fd_syscall, fd_sched;
     uint32_t seen; /* sample */
     enum os_state state;
-    int call;      /* system call number, -1 = none, -2 = not told */
-    uint64_t arg0; /* its first argument */
+    int call;                     /* system call number, -1 = none, -2 = not told */
+    uint64_t arg0;                /* its first argument */
     uint64_t run_delay, switches; /* ns waited for a processor; times put on one */
     uint64_t run_delay_before;    /* in the sample before */
     bool counted;                 /* the kernel tells the two */
     uint32_t read;                /* sample in which state was read */
-    uint64_t carry;               /* ns of run_delay not yet accounted */
+    uint64_t waited;              /* ns of run_delay that no sample's time was yet taken for */
+    struct run_ring *ring;        /* of the views: samples in which it ran or waited to run */
 };
 
 struct os {
-    int procfd; /* /proc/PID */
+    int procfd;      /* /proc/PID */
     bool foreign_ns; /* thread numbers need NSpid */
     struct os_thread *threads;
     uint32_t n, cap;

@@ -17,7 +17,8 @@ static double share(uint64_t part, uint64_t whole) {
 
 static void version_text(const struct session *s, char *text, size_t cap) {
     if (s->version)
-        (void)snprintf(text, cap, "%u.%u.%u", s->version >> 24, s->version >> 16 & 255, s->version >> 8 & 255);
+        (void)snprintf(text, cap, "%u.%u.%u", s->version >> 24, s->version >> 16 & 255,
+                       s->version >> 8 & 255);
     else
         (void)snprintf(text, cap, "n/a");
 }
@@ -28,11 +29,15 @@ void out_folded(struct session *s, enum view_id id, const struct run_info *run, 
     char version[32];
 
     version_text(s, version, sizeof(version));
-    buf_printf(out, "# tool: pysample\n# view: %s\n# unit: us\n# pid: %d\n# python: %s\n# started: %s\n",
+    buf_printf(out,
+               "# tool: pysample\n# view: %s\n# unit: us\n# pid: %d\n# python: %s\n# started: %s\n",
                view_name[id], (int)s->pid, version, run->started);
-    buf_printf(out, "# rate_asked_hz: %g\n# rate_achieved_hz: %.2f\n# samples: %" PRIu64 "\n", run->rate_asked,
-               run->elapsed_s > 0 ? (double)s->samples / run->elapsed_s : 0, s->samples);
-    buf_printf(out, "# torn: %" PRIu64 "\n# missed: %" PRIu64 "\n# unknown_us: %" PRIu64 "\n# elapsed_s: %.6f\n",
+    buf_printf(out, "# rate_asked_hz: %g\n# rate_achieved_hz: %.2f\n# samples: %" PRIu64 "\n",
+               run->rate_asked, run->elapsed_s > 0 ? (double)s->samples / run->elapsed_s : 0,
+               s->samples);
+    buf_printf(out,
+               "# torn: %" PRIu64 "\n# missed: %" PRIu64 "\n# unknown_us: %" PRIu64
+               "\n# elapsed_s: %.6f\n",
                s->torn, run->missed, s->views.unknown_ns[id] / 1000, run->elapsed_s);
     buf_printf(out, "# complete: %s\n", run->complete ? "yes" : "no");
     for (uint32_t i = 1; i < v->n; i++) {
@@ -60,11 +65,14 @@ void out_summary(struct session *s, const struct run_info *run, struct buf *out)
                run->complete ? "yes" : "no");
     buf_printf(out, "rate_asked\t%g\nrate_achieved\t%.2f\n", run->rate_asked,
                run->elapsed_s > 0 ? (double)s->samples / run->elapsed_s : 0);
-    buf_printf(out, "samples\t%" PRIu64 "\ntorn\t%" PRIu64 "\nmissed\t%" PRIu64 "\n", s->samples, s->torn,
-               run->missed);
+    buf_printf(out, "samples\t%" PRIu64 "\ntorn\t%" PRIu64 "\nmissed\t%" PRIu64 "\n", s->samples,
+               s->torn, run->missed);
+    buf_printf(out, "retries\t%" PRIu64 "\nstops\t%" PRIu64 "\n",
+               s->retries + s->threads.retries + s->tasks.retries, s->stops);
     for (int i = 0; i < VIEWS; i++) {
         buf_printf(out, "%s_us\t%" PRIu64 "\n", view_name[i], s->views.view[i].total_ns / 1000);
-        buf_printf(out, "unknown_%s_us\t%" PRIu64 "\n", view_name[i], s->views.unknown_ns[i] / 1000);
+        buf_printf(out, "unknown_%s_us\t%" PRIu64 "\n", view_name[i],
+                   s->views.unknown_ns[i] / 1000);
     }
     if (s->threads.exact_ok && s->samples)
         buf_printf(out, "proven_exact\t%.4f\n", share(s->exact, s->samples));
@@ -192,9 +200,12 @@ void out_tree(struct session *s, struct buf *out) {
         if (s->tasks.list[i].kind != K_NONE)
             counts[s->tasks.list[i].state]++;
     }
-    buf_printf(out, "process %d, Python %s, %u threads, %u tasks: %u running, %u ready, %u waiting, %u new",
-               (int)s->pid, version, s->threads.n,
-               counts[0] + counts[1] + counts[2] + counts[3] + counts[4], counts[0], counts[1], counts[2], counts[3]);
+    buf_printf(
+        out,
+        "process %d, Python %s, %u threads, %u tasks: %u running, %u ready, %u waiting, %u new",
+        (int)s->pid, version, s->threads.n,
+        counts[0] + counts[1] + counts[2] + counts[3] + counts[4], counts[0], counts[1], counts[2],
+        counts[3]);
     if (counts[T_TORN])
         buf_printf(out, ", %u unknown", counts[T_TORN]);
     buf_adds(out, "\n");
@@ -220,7 +231,8 @@ static void json_text(struct buf *out, const char *text) {
     buf_addc(out, '"');
 }
 
-static void json_frames(struct session *s, const struct thread *th, uint32_t from, struct buf *out) {
+static void json_frames(struct session *s, const struct thread *th, uint32_t from,
+                        struct buf *out) {
     buf_adds(out, "[");
     for (uint32_t i = from; i < th->n; i++) {
         if (i > from)
@@ -231,9 +243,11 @@ static void json_frames(struct session *s, const struct thread *th, uint32_t fro
 }
 
 static void json_thread(struct session *s, const struct thread *th, struct buf *out) {
-    buf_printf(out, "{\"tid\": %d, \"interpreter\": %" PRId64 ", \"gil\": %s, \"torn\": %s, \"state\": ", (int)th->tid,
-               s->threads.interps[th->interp].id,
-               s->threads.interps[th->interp].holder == th->tstate ? "true" : "false", th->torn ? "true" : "false");
+    buf_printf(out,
+               "{\"tid\": %d, \"interpreter\": %" PRId64 ", \"gil\": %s, \"torn\": %s, \"state\": ",
+               (int)th->tid, s->threads.interps[th->interp].id,
+               s->threads.interps[th->interp].holder == th->tstate ? "true" : "false",
+               th->torn ? "true" : "false");
     json_text(out, text_of(&s->texts, views_thread_state(&s->views, th)));
     buf_adds(out, ", \"frames\": ");
     json_frames(s, th, 0, out);
@@ -251,8 +265,9 @@ static void json_task(struct session *s, uint32_t i, struct buf *out) {
     buf_printf(out, "{\"id\": %u, \"address\": %" PRIu64 ", \"task\": %s, \"name\": ", i, k->addr,
                is_task(k->kind) ? "true" : "false");
     json_text(out, name);
-    buf_printf(out, ", \"state\": \"%s\", \"root\": %s, \"background\": %s, \"frames\": [", state_name[k->state],
-               k->root ? "true" : "false", !k->awaited && !k->root ? "true" : "false");
+    buf_printf(out, ", \"state\": \"%s\", \"root\": %s, \"background\": %s, \"frames\": [",
+               state_name[k->state], k->root ? "true" : "false",
+               !k->awaited && !k->root ? "true" : "false");
     for (uint32_t f = 0; f < k->n; f++) {
         if (f)
             buf_adds(out, ", ");
@@ -284,8 +299,9 @@ void out_json(struct session *s, struct buf *out) {
     char version[32];
 
     version_text(s, version, sizeof(version));
-    buf_printf(out, "{\"pid\": %d, \"python\": \"%s\", \"loop\": \"%s\", \"exact\": %s,\n \"threads\": [", (int)s->pid,
-               version, session_loop(s), s->tasks.exact ? "true" : "false");
+    buf_printf(
+        out, "{\"pid\": %d, \"python\": \"%s\", \"loop\": \"%s\", \"exact\": %s,\n \"threads\": [",
+        (int)s->pid, version, session_loop(s), s->tasks.exact ? "true" : "false");
     for (uint32_t i = 0; i < s->threads.n; i++) {
         buf_adds(out, i ? ",\n  " : "\n  ");
         json_thread(s, &s->threads.list[i], out);

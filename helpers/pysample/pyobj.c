@@ -16,27 +16,19 @@ enum {
 };
 
 static const char *const name_text[NAMES] = {
-    [N_ASYNCIO] = "_asyncio",
-    [N_SCHEDULED] = "_scheduled_tasks",
-    [N_EAGER] = "_eager_tasks",
-    [N_CURRENT] = "_current_tasks",
-    [N_DATA] = "data",
-    [N_LOOP] = "_loop",
-    [N_CORO] = "_coro",
-    [N_FUT_WAITER] = "_fut_waiter",
-    [N_STATE] = "_state",
-    [N_CALLBACKS] = "_callbacks",
-    [N_CHILDREN] = "_children",
-    [N_FUTURE] = "future",
-    [N_FUT_ITSELF] = "_future",
-    [N_TASK_NAME] = "_name",
-    [N_MODULE] = "__module__",
-    [N_RUNNING_LOOP] = "__asyncio_running_event_loop__",
-    [N_TASK_TYPE] = "Task",
-    [N_FUTURE_TYPE] = "Future",
+    [N_ASYNCIO] = "_asyncio",   [N_SCHEDULED] = "_scheduled_tasks",
+    [N_EAGER] = "_eager_tasks", [N_CURRENT] = "_current_tasks",
+    [N_DATA] = "data",          [N_LOOP] = "_loop",
+    [N_CORO] = "_coro",         [N_FUT_WAITER] = "_fut_waiter",
+    [N_STATE] = "_state",       [N_CALLBACKS] = "_callbacks",
+    [N_CHILDREN] = "_children", [N_FUTURE] = "future",
+    [N_FUT_ITSELF] = "_future", [N_TASK_NAME] = "_name",
+    [N_MODULE] = "__module__",  [N_RUNNING_LOOP] = "__asyncio_running_event_loop__",
+    [N_TASK_TYPE] = "Task",     [N_FUTURE_TYPE] = "Future",
 };
 
-/* Types told by name. `heap` guards against a class of the same name: builtins are static, _asyncio's are not. */
+/* Types told by name. `heap` guards against a class of the same name: builtins are static,
+ * _asyncio's are not. */
 static const struct {
     const char *name;
     bool heap;
@@ -134,7 +126,8 @@ static enum kind classify(struct world *w, const struct type_info *t) {
             if (type_module_is(w, type, "concurrent.futures._base"))
                 return K_CONCURRENT;
         }
-        if (!mem_u64(w->m, type + TYPE_BASE, &type) || type == 0 || !mem_u64(w->m, type + TYPE_NAME, &name_at) ||
+        if (!mem_u64(w->m, type + TYPE_BASE, &type) || type == 0 ||
+            !mem_u64(w->m, type + TYPE_NAME, &name_at) ||
             !read_cstr(w, name_at, name, sizeof(name)))
             return K_OTHER;
     }
@@ -153,7 +146,9 @@ static bool fill_type(struct world *w, uint64_t addr, struct type_info *t) {
     t->basicsize = (int64_t)get64(p + TYPE_BASICSIZE);
     t->flags = get32(p + TYPE_FLAGS);
     t->dictoffset = (int64_t)get64(p + TYPE_DICTOFFSET);
-    if (t->basicsize < 0 || t->basicsize > 1 << 20 || !read_cstr(w, t->name_addr, t->name, sizeof(t->name)))
+    t->iterates = get64(p + TYPE_ITERNEXT) != 0;
+    if (t->basicsize < 0 || t->basicsize > 1 << 20 ||
+        !read_cstr(w, t->name_addr, t->name, sizeof(t->name)))
         return false;
     /* Whatever the metaclass is, its type is `type`, whose type is itself. */
     for (int depth = 0; depth < 4; depth++) {
@@ -262,7 +257,8 @@ enum kind py_kind(struct world *w, uint64_t addr) {
 }
 
 /* Length, width of a character and place of the data of a str; false when it is none. */
-static bool str_shape(struct world *w, uint64_t addr, uint64_t *len, unsigned int *width, uint64_t *data) {
+static bool str_shape(struct world *w, uint64_t addr, uint64_t *len, unsigned int *width,
+                      uint64_t *data) {
     const uint8_t *p = mem_at(w->m, addr, STR_ASCII);
     uint32_t state;
 
@@ -331,8 +327,8 @@ bool py_str_is(struct world *w, uint64_t addr, const char *text) {
     unsigned int width;
     const uint8_t *p;
 
-    if (want > MEM_SPAN_MAX || !str_shape(w, addr, &len, &width, &data) || width != 1 || len != want ||
-        py_kind(w, addr) != K_STR)
+    if (want > MEM_SPAN_MAX || !str_shape(w, addr, &len, &width, &data) || width != 1 ||
+        len != want || py_kind(w, addr) != K_STR)
         return false;
     p = mem_at(w->m, data, want ? want : 1);
     return p && memcmp(p, text, want) == 0;
@@ -407,7 +403,8 @@ bool py_dict(struct world *w, uint64_t dict, struct dict_view *v) {
     return keys_view(w, keys, v);
 }
 
-bool py_dict_entry(struct world *w, const struct dict_view *v, uint64_t i, uint64_t *key, uint64_t *value) {
+bool py_dict_entry(struct world *w, const struct dict_view *v, uint64_t i, uint64_t *key,
+                   uint64_t *value) {
     const uint8_t *p = mem_at(w->m, v->entries + i * v->stride, v->stride);
 
     if (!p)
@@ -500,7 +497,8 @@ uint64_t py_attr(struct world *w, uint64_t obj, enum name name) {
         mut = &w->types[index];
         mut->slot[name] = slot;
     }
-    if (mut->slot[name] <= 0 || !mem_u64(w->m, values + (uint64_t)(mut->slot[name] - 1) * 8, &value))
+    if (mut->slot[name] <= 0 ||
+        !mem_u64(w->m, values + (uint64_t)(mut->slot[name] - 1) * 8, &value))
         return 0;
     return value;
 }

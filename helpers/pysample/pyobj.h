@@ -25,9 +25,9 @@ enum kind {
     K_FUTURE_ITER,
     K_TASK,
     K_FUTURE,
-    K_GATHER,   /* _GatheringFuture, whatever its base */
-    K_PYTASK,   /* asyncio.tasks._PyTask */
-    K_PYFUTURE, /* asyncio.futures._PyFuture */
+    K_GATHER,     /* _GatheringFuture, whatever its base */
+    K_PYTASK,     /* asyncio.tasks._PyTask */
+    K_PYFUTURE,   /* asyncio.futures._PyFuture */
     K_CONCURRENT, /* concurrent.futures.Future */
     K_FUNCTION,
     K_METHOD,
@@ -43,7 +43,8 @@ enum kind {
     K_MODULE,
 };
 
-/* Names of attributes and dict keys that are looked up. Once seen, a name is known by the address of its string. */
+/* Names of attributes and dict keys that are looked up. Once seen, a name is known by the address
+ * of its string. */
 enum name {
     N_ASYNCIO,
     N_SCHEDULED,
@@ -72,6 +73,7 @@ struct type_info {
     uint32_t checked; /* ms */
     int64_t basicsize, dictoffset;
     enum kind kind;
+    bool iterates; /* has tp_iternext: may be what an await delegates to */
     char name[64];
     int16_t slot[NAMES]; /* index of an inline value + 1; 0 = not looked up, -1 = none */
 };
@@ -91,7 +93,8 @@ struct world {
 void world_open(struct world *w, struct mem *m, const struct layout *l);
 void world_close(struct world *w);
 
-/* The type of the object at `addr`, or NULL when it cannot be read. Valid until the next call for another type. */
+/* The type of the object at `addr`, or NULL when it cannot be read. Valid until the next call for
+ * another type. */
 const struct type_info *py_type(struct world *w, uint64_t addr);
 /* The type at this address itself. */
 const struct type_info *py_type_at(struct world *w, uint64_t type);
@@ -106,8 +109,8 @@ static inline bool is_task(enum kind k) {
     return k == K_TASK || k == K_PYTASK;
 }
 
-/* Copies a str as UTF-8, cut to cap - 1 bytes at a character; ';' and control characters, which would break a line of
- * collapsed stacks, become ':' and '?'. False when it is not a str. */
+/* Copies a str as UTF-8, cut to cap - 1 bytes at a character; ';' and control characters, which
+ * would break a line of collapsed stacks, become ':' and '?'. False when it is not a str. */
 bool py_str(struct world *w, uint64_t addr, char *out, size_t cap);
 bool py_str_is(struct world *w, uint64_t addr, const char *text);
 /* An int in the range of 60 bits, or a float. */
@@ -121,7 +124,8 @@ struct dict_view {
 
 bool py_dict(struct world *w, uint64_t dict, struct dict_view *v);
 /* Entry i. False: unreadable. A free entry has value 0. */
-bool py_dict_entry(struct world *w, const struct dict_view *v, uint64_t i, uint64_t *key, uint64_t *value);
+bool py_dict_entry(struct world *w, const struct dict_view *v, uint64_t i, uint64_t *key,
+                   uint64_t *value);
 /* The value under a str key, 0 = none. */
 uint64_t py_dict_get(struct world *w, uint64_t dict, enum name name);
 /* An attribute in the instance itself (no properties, no class attributes), 0 = none. */

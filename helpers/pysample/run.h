@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Sampling over time: the timer, signals, the launched command, and writing what there is as it goes.
+ * Sampling over time: the timer, signals, the launched command, and writing what there is as it
+ * goes.
  */
 #ifndef PYSAMPLE_RUN_H
 #define PYSAMPLE_RUN_H

@@ -10,8 +10,12 @@
 
 #include "err.h"
 #include "proc.h"
+#include "stop.h"
 
-enum { FULL_NS = 100000000 /* memory is read at least so often, however still the process is */ };
+enum {
+    TRIES = 4,
+    FULL_NS = 100000000 /* memory is read at least so often, however still the process is */
+};
 
 enum attach session_open(struct session *s, pid_t pid) {
     struct proc_stat st;
@@ -26,10 +30,12 @@ enum attach session_open(struct session *s, pid_t pid) {
     s->procfd = proc_open_pid(root, pid);
     (void)close(root);
     (void)snprintf(s->why, sizeof(s->why), "no such process");
-    if (s->procfd < 0 || !proc_read_stat(s->procfd, "stat", &st) || st.state == 'Z' || st.state == 'X')
+    if (s->procfd < 0 || !proc_read_stat(s->procfd, "stat", &st) || st.state == 'Z' ||
+        st.state == 'X')
         return A_GONE;
     s->starttime = st.starttime;
-    if (proc_read(s->procfd, "status", status, sizeof(status)) > 0 && (p = strstr(status, "\nNSpid:")) != NULL) {
+    if (proc_read(s->procfd, "status", status, sizeof(status)) > 0 &&
+        (p = strstr(status, "\nNSpid:")) != NULL) {
         /* The last number of the line is the innermost. */
         const char *end = strchr(p + 1, '\n');
 
@@ -54,7 +60,8 @@ static enum attach denied_or(struct session *s, enum attach other) {
         return A_GONE;
     }
     if (errno == EACCES || errno == EPERM) {
-        (void)snprintf(s->why, sizeof(s->why), "not allowed to read its memory: %s", strerror(errno));
+        (void)snprintf(s->why, sizeof(s->why), "not allowed to read its memory: %s",
+                       strerror(errno));
         return A_DENIED;
     }
     return other;
@@ -107,20 +114,24 @@ enum attach session_attach(struct session *s) {
     if (!read_version(s)) {
         errno = s->mem.error;
         mem_close(&s->mem);
-        (void)snprintf(s->why, sizeof(s->why), "the version of %.400s cannot be read", s->binary.path);
+        (void)snprintf(s->why, sizeof(s->why), "the version of %.400s cannot be read",
+                       s->binary.path);
         return denied_or(s, A_NOT_YET);
     }
     s->layout = layout_find(s->version);
     if (!s->layout) {
         mem_close(&s->mem);
-        (void)snprintf(s->why, sizeof(s->why), "it runs Python %u.%u.%u; only %s are known", s->version >> 24,
-                       s->version >> 16 & 255, s->version >> 8 & 255, layout_versions());
+        (void)snprintf(s->why, sizeof(s->why), "it runs Python %u.%u.%u; only %s are known",
+                       s->version >> 24, s->version >> 16 & 255, s->version >> 8 & 255,
+                       layout_versions());
         return A_REFUSED;
     }
     if (s->layout->rt_debug_free_threaded &&
-        mem_u64(&s->mem, s->binary.runtime + s->layout->rt_debug_free_threaded, &free_threaded) && free_threaded) {
+        mem_u64(&s->mem, s->binary.runtime + s->layout->rt_debug_free_threaded, &free_threaded) &&
+        free_threaded) {
         mem_close(&s->mem);
-        (void)snprintf(s->why, sizeof(s->why), "it is a free-threaded build, whose layout is not known");
+        (void)snprintf(s->why, sizeof(s->why),
+                       "it is a free-threaded build, whose layout is not known");
         return A_REFUSED;
     }
     open_parts(s);
@@ -158,24 +169,91 @@ void session_close(struct session *s) {
     s->procfd = -1;
 }
 
-static bool read_all(struct session *s, uint64_t now) {
-    mem_begin(&s->mem, now);
-    s->same = threads_before(&s->threads) && now - s->read_ns < FULL_NS;
-    if (s->same)
-        return true;
-    s->read_ns = now;
-    mem_prefetch(&s->mem, MEM_THREADS);
+/* Stops the thread that holds the GIL, when it runs: no other thread can then change Python's
+ * state. */
+static void stop_holder(struct session *s, struct stopped *stopped) {
+    for (uint32_t i = 0; i < s->threads.n; i++) {
+        const struct thread *th = &s->threads.list[i];
+        const struct os_thread *os;
+        uint64_t holder;
+
+        if (!mem_u64(&s->mem, s->threads.interps[th->interp].gil + s->layout->gil_last_holder,
+                     &holder) ||
+            holder != th->tstate)
+            continue;
+        os = os_thread(&s->os, th->tid, s->mem.sample);
+        if (os->state == OS_RUN && stop_thread(stopped, os->host)) {
+            s->stops++;
+            return;
+        }
+    }
+}
+
+static bool read_threads(struct session *s) {
     for (int k = 0; !threads_read(&s->threads); k++) {
         if (k == 2 || s->mem.error == ESRCH)
             return false;
         mem_stale(&s->mem);
     }
+    return true;
+}
+
+static bool read_memory(struct session *s, uint64_t now) {
+    struct stopped stopped = {0};
+    bool ok;
+
+    if (s->stop && s->threads.n > 0) {
+        stop_holder(s, &stopped);
+        mem_stale(&s->mem);
+    }
+    mem_prefetch(&s->mem, MEM_THREADS);
+    ok = read_threads(s);
+    stop_release(&stopped);
+    if (!ok)
+        return false;
     tasks_read(&s->tasks, now);
     threads_after(&s->threads);
     return true;
 }
 
-/* Exact: every thread that runs an event loop (without any, the main thread) slept through the reading. */
+/* A task that runs, but on no thread's stack: it began or ended between the two readings. */
+static bool contradicts(const struct session *s) {
+    uint32_t at;
+
+    for (uint32_t i = 0; i < s->tasks.ntasks; i++) {
+        const struct task *k = &s->tasks.list[i];
+
+        if (k->state == T_RUNNING && k->exec_frame && k->kind != K_NONE &&
+            !views_find_frame(&s->views, k->exec_frame, &at))
+            return true;
+    }
+    return false;
+}
+
+static bool read_all(struct session *s, uint64_t now) {
+    mem_begin(&s->mem, now);
+    s->same = threads_before(&s->threads) && now - s->read_ns < FULL_NS;
+    views_settle(&s->views);
+    if (s->same)
+        return true;
+    s->read_ns = now;
+    for (int k = 0; k < TRIES; k++) {
+        if (k > 0) {
+            /* Another sample at once, in place of one that contradicts itself. */
+            s->retries++;
+            mem_stale(&s->mem);
+            (void)threads_before(&s->threads);
+        }
+        if (!read_memory(s, now))
+            return false;
+        if (!contradicts(s))
+            break;
+    }
+    return true;
+}
+
+/* Exact: every thread that runs an event loop (without any, the main thread) slept through the
+ * reading. */
 static bool was_exact(const struct session *s) {
     bool any = false;
 
@@ -227,7 +305,8 @@ enum attach session_sample(struct session *s, uint64_t now, uint64_t interval) {
 void session_explain_denied(const struct session *s) {
     char text[16] = "";
     int root = proc_open_root("/proc");
-    bool yama = proc_read(root, "sys/kernel/yama/ptrace_scope", text, sizeof(text)) > 0 && text[0] != '0';
+    bool yama =
+        proc_read(root, "sys/kernel/yama/ptrace_scope", text, sizeof(text)) > 0 && text[0] != '0';
 
     (void)close(root);
     warn("%d: %s", (int)s->pid, s->why);

@@ -35,12 +35,14 @@ struct session {
     struct threads threads;
     struct tasks tasks;
     struct views views;
+    bool stop;        /* stop the thread that holds the GIL while stacks are read */
+    uint64_t stops;   /* how often one was */
     uint64_t read_ns; /* when memory was read last */
     bool same;        /* nothing has changed since the last sample: no memory was read */
     bool torn_now;    /* the last sample read has torn stacks */
     char why[512];
     /* counts */
-    uint64_t samples, exact, torn; /* torn: samples with any stack that stayed torn */
+    uint64_t samples, exact, retries, torn; /* torn: samples with any stack that stayed torn */
 };
 
 /* Opens /proc/PID. A_GONE: there is no such process. */
@@ -51,8 +53,8 @@ enum attach session_attach(struct session *s);
 void session_detach(struct session *s);
 void session_close(struct session *s);
 
-/* Takes a sample; `now` in ns, `interval` since the one before. A_OK; A_GONE: the process ended; A_NOT_YET: nothing
- * could be read; A_REFUSED: the layout check failed. */
+/* Takes a sample; `now` in ns, `interval` since the one before. A_OK; A_GONE: the process ended;
+ * A_NOT_YET: nothing could be read; A_REFUSED: the layout check failed. */
 enum attach session_sample(struct session *s, uint64_t now, uint64_t interval);
 
 /* Whether the process is still there (a zombie is not). */

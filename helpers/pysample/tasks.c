@@ -13,8 +13,8 @@ enum {
     CLOSURE_MAX = 32,
     CALLBACKS_MAX = 4096,
     HOT_DEPTH_MAX = 10000,
-    LOOK_NS = 200000000,   /* between two looks for _asyncio in sys.modules */
-    FULL_NS = 100000000,   /* a full read at least so often, proven unchanged or not */
+    LOOK_NS = 200000000, /* between two looks for _asyncio in sys.modules */
+    FULL_NS = 100000000, /* a full read at least so often, proven unchanged or not */
 };
 
 enum verdict { V_OK, V_TORN, V_SKIP };
@@ -40,7 +40,8 @@ static void map_clear(struct addr_map *m) {
 }
 
 static uint32_t map_place(const struct addr_map *m, uint64_t addr) {
-    uint32_t mask = (1U << m->bits) - 1, i = (uint32_t)((addr * 0x9e3779b97f4a7c15ULL) >> (64 - m->bits));
+    uint32_t mask = (1U << m->bits) - 1,
+             i = (uint32_t)((addr * 0x9e3779b97f4a7c15ULL) >> (64 - m->bits));
 
     while (m->gen[i] == m->now && m->addr[i] != addr)
         i = (i + 1) & mask;
@@ -132,7 +133,8 @@ static void find_module(struct tasks *t, struct aio *a, uint64_t modules, uint64
         return;
     a->modules_used = used;
     module = py_dict_get(t->w, modules, N_ASYNCIO);
-    if (!module || py_kind(t->w, module) != K_MODULE || !mem_u64(t->w->m, module + MODULE_DICT, &a->dict)) {
+    if (!module || py_kind(t->w, module) != K_MODULE ||
+        !mem_u64(t->w->m, module + MODULE_DICT, &a->dict)) {
         a->dict = 0;
         return;
     }
@@ -226,8 +228,8 @@ static void key_add(struct tasks *t, uint64_t addr, uint32_t task) {
     map_put(&t->by_key, addr, t->nkeys++);
 }
 
-/* Text of a sleep: to three digits where the delay is that round a number, else to one, so that a computed delay does
- * not give a line of its own to every sample. */
+/* Text of a sleep: to three digits where the delay is that round a number, else to one, so that a
+ * computed delay does not give a line of its own to every sample. */
 static uint32_t sleep_marker(struct tasks *t, uint64_t gen) {
     uint64_t bits;
     double delay, rounded;
@@ -262,13 +264,16 @@ static enum fut_state future_state(struct tasks *t, uint64_t fut, enum kind kind
     uint32_t state;
     uint64_t v;
 
-    /* Where Task and Future come from C, state has a fixed place; the pure-Python ones keep a str. */
+    /* Where Task and Future come from C, state has a fixed place; the pure-Python ones keep a str.
+     */
     if (kind == K_GATHER) {
         const struct type_info *info = py_type(t->w, fut);
 
         if (!info)
             return F_BAD;
-        kind = info->flags & TYPE_FLAG_MANAGED_DICT && info->basicsize < l->fut_basicsize ? K_PYFUTURE : K_FUTURE;
+        kind = info->flags & TYPE_FLAG_MANAGED_DICT && info->basicsize < l->fut_basicsize
+                   ? K_PYFUTURE
+                   : K_FUTURE;
     }
     if (kind == K_TASK || kind == K_FUTURE) {
         if (!mem_u32(t->w->m, fut + l->fut_state, &state) || state > 2)
@@ -290,7 +295,8 @@ static void each_callback(struct tasks *t, uint64_t fut, enum kind kind,
     if (kind == K_PYTASK || kind == K_PYFUTURE) {
         list = py_attr(t->w, fut, N_CALLBACKS);
     } else {
-        if (!mem_u64(t->w->m, fut + l->fut_callback0, &cb) || !mem_u64(t->w->m, fut + l->fut_callbacks, &list))
+        if (!mem_u64(t->w->m, fut + l->fut_callback0, &cb) ||
+            !mem_u64(t->w->m, fut + l->fut_callbacks, &list))
             return;
         if (cb && !each(t, cb, arg))
             return;
@@ -313,14 +319,16 @@ static void each_callback(struct tasks *t, uint64_t fut, enum kind kind,
 static uint64_t closure(struct tasks *t, uint64_t function, uint64_t *items) {
     uint64_t tuple, n;
 
-    if (!mem_u64(t->w->m, function + FUNC_CLOSURE, &tuple) || tuple == 0 || py_kind(t->w, tuple) != K_TUPLE ||
-        !mem_u64(t->w->m, tuple + TUPLE_SIZE, &n) || n > CLOSURE_MAX)
+    if (!mem_u64(t->w->m, function + FUNC_CLOSURE, &tuple) || tuple == 0 ||
+        py_kind(t->w, tuple) != K_TUPLE || !mem_u64(t->w->m, tuple + TUPLE_SIZE, &n) ||
+        n > CLOSURE_MAX)
         return 0;
     *items = tuple + TUPLE_ITEMS;
     return n;
 }
 
-/* A future made by wrap_future carries, in the closure of its first callback, the concurrent one it stands for. */
+/* A future made by wrap_future carries, in the closure of its first callback, the concurrent one it
+ * stands for. */
 static bool find_work(struct tasks *t, uint64_t callback, void *arg) {
     uint64_t *work = arg, items, cell, content;
     uint64_t n;
@@ -329,8 +337,8 @@ static bool find_work(struct tasks *t, uint64_t callback, void *arg) {
         return true;
     n = closure(t, callback, &items);
     for (uint64_t i = 0; i < n; i++) {
-        if (mem_u64(t->w->m, items + 8 * i, &cell) && mem_u64(t->w->m, cell + WRAPPED, &content) && content &&
-            py_kind(t->w, content) == K_CONCURRENT) {
+        if (mem_u64(t->w->m, items + 8 * i, &cell) && mem_u64(t->w->m, cell + WRAPPED, &content) &&
+            content && py_kind(t->w, content) == K_CONCURRENT) {
             *work = content;
             return false;
         }
@@ -373,20 +381,22 @@ static void describe_wait(struct tasks *t, struct task *k, uint64_t gen) {
 }
 
 struct walk {
-    uint64_t cur;    /* next object in the chain */
-    uint64_t gen;    /* innermost generator */
+    uint64_t cur; /* next object in the chain */
+    uint64_t gen; /* innermost generator */
     uint64_t leaf;
     enum { W_MORE, W_LEAF, W_BARE, W_CREATED, W_RUNNING, W_OPAQUE } end;
 };
 
-/* Functions of asyncio that wait by means of its other primitives: the outer one is what the wait is about. */
+/* Functions of asyncio that wait by means of its other primitives: the outer one is what the wait
+ * is about. */
 static bool contains(enum role role) {
-    return role == R_AS_COMPLETED || role == R_AS_COMPLETED_SELF || role == R_TASKGROUP || role == R_BARRIER ||
-           role == R_QUEUE_JOIN;
+    return role == R_AS_COMPLETED || role == R_AS_COMPLETED_SELF || role == R_TASKGROUP ||
+           role == R_BARRIER || role == R_QUEUE_JOIN;
 }
 
 /* One generator, coroutine or async generator of a chain. */
-static enum verdict walk_generator(struct tasks *t, struct task *k, enum kind kind, struct walk *at) {
+static enum verdict walk_generator(struct tasks *t, struct task *k, enum kind kind,
+                                   struct walk *at) {
     const struct layout *l = t->w->l;
     const uint8_t *p = mem_at(t->w->m, at->cur, (size_t)(l->gen_frame + l->fr_locals));
     struct code *code;
@@ -412,7 +422,8 @@ static enum verdict walk_generator(struct tasks *t, struct task *k, enum kind ki
         at->end = at->leaf ? W_LEAF : W_BARE;
         return at->leaf ? V_OK : V_TORN;
     }
-    delegates = l->gen_yield_from > 0 ? code_delegates(t->codes, code, unit) : state == l->gen_yield_from;
+    delegates =
+        l->gen_yield_from > 0 ? code_delegates(t->codes, code, unit) : state == l->gen_yield_from;
     text = code_text(t->codes, code, unit);
     chain_add(t, k, text);
     if (!contains(k->role)) {
@@ -430,7 +441,8 @@ static enum verdict walk_generator(struct tasks *t, struct task *k, enum kind ki
         at->cur = local(t, at->cur, (uint32_t)stacktop - 1);
         return at->cur ? V_OK : V_TORN;
     } else {
-        /* A generator that yields to the loop itself; an async generator cannot while something awaits it. */
+        /* A generator that yields to the loop itself; an async generator cannot while something
+         * awaits it. */
         at->end = W_BARE;
         return kind == K_ASYNCGEN ? V_TORN : V_OK;
     }
@@ -479,6 +491,10 @@ static enum verdict walk_chain(struct tasks *t, struct task *k, struct walk *at)
             at->end = W_LEAF;
             break;
         default:
+            /* Whatever an await delegates to is an iterator: anything else was read amid a change.
+             */
+            if (!type->iterates)
+                return V_TORN;
             (void)snprintf(text, sizeof(text), "[opaque: %s]", type->name);
             chain_add(t, k, text_id(t->texts, text));
             at->end = W_OPAQUE;
@@ -613,7 +629,8 @@ static bool read_set(struct tasks *t, uint64_t set, bool weak) {
     uint64_t mask, table;
 
     if (py_kind(t->w, set) != K_SET || !mem_u64(t->w->m, set + SET_MASK, &mask) ||
-        !mem_u64(t->w->m, set + SET_TABLE, &table) || mask >= TASKS_MAX * 8ULL || (mask & (mask + 1)) != 0)
+        !mem_u64(t->w->m, set + SET_TABLE, &table) || mask >= TASKS_MAX * 8ULL ||
+        (mask & (mask + 1)) != 0)
         return false;
     for (uint64_t i = 0; i <= mask; i++) {
         const uint8_t *p = mem_at(t->w->m, table + 16 * i, 16);
@@ -678,8 +695,8 @@ static void retry_torn(struct tasks *t) {
                 t->nchain = mark;
                 break;
             case V_SKIP:
-                /* Finished meanwhile: it was there when the sample was taken, but what it did is not known; a task
-                 * that is no longer there has no time to account for. */
+                /* Finished meanwhile: it was there when the sample was taken, but what it did is
+                 * not known; a task that is no longer there has no time to account for. */
                 t->nchain = mark;
                 k->kind = K_NONE;
                 k->state = T_READY;
@@ -699,7 +716,8 @@ static void edge_add(struct tasks *t, uint32_t from, uint32_t to) {
 
     if (from == to)
         return;
-    /* One pair is found twice only in close succession: a full search would be quadratic where all await one. */
+    /* One pair is found twice only in close succession: a full search would be quadratic where all
+     * await one. */
     for (uint32_t e = t->list[to].parent; e && near < 16; e = t->edges[e - 1].next_parent, near++) {
         if (t->edges[e - 1].from == from)
             return;
@@ -708,8 +726,10 @@ static void edge_add(struct tasks *t, uint32_t from, uint32_t to) {
         t->cap_edges *= 2;
         t->edges = xrealloc(t->edges, t->cap_edges * sizeof(*t->edges));
     }
-    t->edges[t->nedges] = (struct edge){
-        .from = from, .to = to, .next_child = t->list[from].child, .next_parent = t->list[to].parent};
+    t->edges[t->nedges] = (struct edge){.from = from,
+                                        .to = to,
+                                        .next_child = t->list[from].child,
+                                        .next_parent = t->list[to].parent};
     t->list[from].child = t->list[to].parent = ++t->nedges;
     t->list[to].awaited = true;
 }
@@ -761,7 +781,8 @@ static void edges_by_key(struct tasks *t, uint64_t addr, uint32_t to) {
     }
 }
 
-/* A callback that belongs to a waiter: a method of what it waits in, or a function that shares a cell with it. */
+/* A callback that belongs to a waiter: a method of what it waits in, or a function that shares a
+ * cell with it. */
 static bool callback_edges(struct tasks *t, uint64_t callback, void *arg) {
     uint32_t to = *(uint32_t *)arg;
     enum kind kind = py_kind(t->w, callback);
@@ -852,7 +873,8 @@ static void mark_hot(struct tasks *t, uint32_t i, int depth) {
         mark_hot(t, t->edges[e - 1].from, depth + 1);
 }
 
-/* Whether nothing that could change a task has run since it was read: no thread with an event loop. */
+/* Whether nothing that could change a task has run since it was read: no thread with an event loop.
+ */
 static bool unchanged(struct tasks *t, uint64_t now) {
     uint32_t nloops = 0;
     bool same = t->exact && now - t->read_ns < FULL_NS;

@@ -6,9 +6,10 @@
 
 #include "buf.h"
 
-enum { TRIES = 4, LOCALS_MAX = 64, CARRY_MAX_NS = 1000000000 };
+enum { TRIES = 4, LOCALS_MAX = 64, WAITED_MAX_NS = 200000000 };
 
-void threads_open(struct threads *t, struct world *w, struct codes *codes, struct os *os, uint64_t runtime) {
+void threads_open(struct threads *t, struct world *w, struct codes *codes, struct os *os,
+                  uint64_t runtime) {
     *t = (struct threads){.w = w, .codes = codes, .os = os, .runtime = runtime};
     t->cap = t->cap_before = 64;
     t->cap_frames = t->cap_frames_before = 4096;
@@ -31,7 +32,8 @@ static bool interpreters_head(struct threads *t, uint64_t *head) {
     const struct layout *l = t->w->l;
     uint64_t offset = l->rt_interpreters_head;
 
-    if (l->rt_debug_head && (!mem_u64(t->w->m, t->runtime + l->rt_debug_head, &offset) || offset > 1 << 20))
+    if (l->rt_debug_head &&
+        (!mem_u64(t->w->m, t->runtime + l->rt_debug_head, &offset) || offset > 1 << 20))
         return false;
     return mem_u64(t->w->m, t->runtime + offset, head);
 }
@@ -48,7 +50,8 @@ static bool read_interps(struct threads *t) {
         uint64_t next, id, holder;
         uint32_t locked, collecting;
 
-        if (!mem_u64(t->w->m, addr + l->is_next, &next) || !mem_u64(t->w->m, addr + l->is_id, &id) ||
+        if (!mem_u64(t->w->m, addr + l->is_next, &next) ||
+            !mem_u64(t->w->m, addr + l->is_id, &id) ||
             !mem_u64(t->w->m, addr + l->is_gil, &i->gil) ||
             !mem_u64(t->w->m, addr + l->is_modules, &i->modules) ||
             !mem_u32(t->w->m, addr + l->is_gc_collecting, &collecting))
@@ -91,7 +94,8 @@ static uint64_t root_local(struct threads *t, uint64_t frame, uint32_t nlocals) 
     return found;
 }
 
-static void note_role(struct threads *t, struct thread *th, uint64_t frame, const struct code *code, uint32_t depth) {
+static void note_role(struct threads *t, struct thread *th, uint64_t frame, const struct code *code,
+                      uint32_t depth) {
     uint64_t self;
 
     /* `depth` counts from the innermost frame; turned round when the whole stack is known. */
@@ -108,8 +112,9 @@ static void note_role(struct threads *t, struct thread *th, uint64_t frame, cons
     }
 }
 
-/* Reads the stack of a thread. False: torn. A stack is whole when it ends in the frame that entered the interpreter
- * from C; without this check the stack of a coroutine that was just suspended would be taken for a short one. */
+/* Reads the stack of a thread. False: torn. A stack is whole when it ends in the frame that entered
+ * the interpreter from C; without this check the stack of a coroutine that was just suspended would
+ * be taken for a short one. */
 static bool read_stack(struct threads *t, struct thread *th, uint64_t frame) {
     const struct layout *l = t->w->l;
     bool root_seen = false;
@@ -141,7 +146,8 @@ static bool read_stack(struct threads *t, struct thread *th, uint64_t frame) {
             if (!code || !code_unit(t->codes, code, instr, &unit))
                 return false;
             f = add_frames(t, 1);
-            *f = (struct frame){.addr = frame, .text = code_text(t->codes, code, unit), .role = code->role};
+            *f = (struct frame){
+                .addr = frame, .text = code_text(t->codes, code, unit), .role = code->role};
             th->runs_loop |= code->role == R_RUN || code->role == R_RUN_FOREVER;
             if (code->role == R_RUN || code->role == R_WORK_ITEM)
                 note_role(t, th, frame, code, depth);
@@ -153,7 +159,8 @@ static bool read_stack(struct threads *t, struct thread *th, uint64_t frame) {
     if (depth && !root_seen)
         return false;
     for (uint32_t i = 0; i < depth / 2; i++) {
-        struct frame *a = &t->frames[th->first + i], *b = &t->frames[th->first + depth - 1 - i], swap = *a;
+        struct frame *a = &t->frames[th->first + i], *b = &t->frames[th->first + depth - 1 - i],
+                     swap = *a;
 
         *a = *b;
         *b = swap;
@@ -170,7 +177,8 @@ static bool try_thread(struct threads *t, struct thread *th) {
     uint64_t frame = 0, cframe, dict;
 
     if (l->ts_cframe) {
-        if (!mem_u64(t->w->m, th->tstate + l->ts_cframe, &cframe) || !mem_u64(t->w->m, cframe, &frame))
+        if (!mem_u64(t->w->m, th->tstate + l->ts_cframe, &cframe) ||
+            !mem_u64(t->w->m, cframe, &frame))
             return false;
     } else if (!mem_u64(t->w->m, th->tstate + l->ts_frame, &frame)) {
         return false;
@@ -213,39 +221,25 @@ static void keep_stack(struct threads *t, struct thread *th, const struct thread
     th->same = true;
 }
 
-/* The share of the time since the last sample that a thread that runs has waited for a processor. The kernel counts a
- * wait when it ends, so a longer one is carried over to the samples that follow. */
-static float runnable_share(const struct threads *t, struct os_thread *os) {
-    uint64_t part;
-
-    if (os->state != OS_RUN || t->interval_ns == 0) {
-        os->carry = 0;
-        return 0;
-    }
-    os->carry += os->run_delay - os->run_delay_before;
-    if (os->carry > CARRY_MAX_NS)
-        os->carry = CARRY_MAX_NS;
-    part = os->carry < t->interval_ns ? os->carry : t->interval_ns;
-    os->carry -= part;
-    return (float)part / (float)t->interval_ns;
-}
-
 static void read_os(struct threads *t, struct os_thread *os) {
     os->run_delay_before = os->run_delay;
     os_read_state(t->os, os);
     os->counted = os_read_sched(os);
-    if (os->run_delay_before == 0 || os->run_delay < os->run_delay_before)
-        os->run_delay_before = os->run_delay;
+    if (os->run_delay_before != 0 && os->run_delay > os->run_delay_before)
+        os->waited += os->run_delay - os->run_delay_before;
+    if (os->waited > WAITED_MAX_NS)
+        os->waited = WAITED_MAX_NS;
     os->read = t->w->m->sample;
 }
 
 /* Proven asleep when it was read last, and not put on a processor since. */
 static bool still_asleep(const struct thread *th, const struct os_thread *os) {
-    return th->tid == os->tid && !th->torn && th->exact_switches != 0 && os->state == OS_BLOCKED && os->counted &&
-           os->switches == th->exact_switches;
+    return th->tid == os->tid && !th->torn && th->exact_switches != 0 && os->state == OS_BLOCKED &&
+           os->counted && os->switches == th->exact_switches;
 }
 
-static void read_thread(struct threads *t, uint64_t tstate, pid_t tid, uint32_t interp, uint32_t *hint) {
+static void read_thread(struct threads *t, uint64_t tstate, pid_t tid, uint32_t interp,
+                        uint32_t *hint) {
     struct os_thread *os = os_thread(t->os, tid, t->w->m->sample);
     const struct thread *old = find_before(t, tstate, hint);
     const struct interp *in = &t->interps[interp];
@@ -269,7 +263,6 @@ static void read_thread(struct threads *t, uint64_t tstate, pid_t tid, uint32_t 
                           .interp = interp,
                           .state = os->state,
                           .call = os->call,
-                          .runnable = runnable_share(t, os),
                           .torn = true};
     th->on_gil = os->state == OS_BLOCKED && os->call == SYS_futex && os->arg0 >= in->gil &&
                  os->arg0 < in->gil + t->w->l->gil_size;
@@ -313,7 +306,8 @@ bool threads_ready(struct threads *t) {
     const struct layout *l = t->w->l;
     uint32_t initialized;
 
-    if (!mem_u32(t->w->m, t->runtime + l->rt_initialized, &initialized) || initialized != 1 || !read_interps(t))
+    if (!mem_u32(t->w->m, t->runtime + l->rt_initialized, &initialized) || initialized != 1 ||
+        !read_interps(t))
         return false;
     return true;
 }

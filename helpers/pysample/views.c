@@ -86,14 +86,15 @@ static uint32_t add_chain(struct views *vs, struct view *v, uint32_t at, const s
     return node;
 }
 
-static uint32_t add_frames(struct views *vs, struct view *v, uint32_t at, const struct thread *th, uint32_t from,
-                           uint32_t to) {
+static uint32_t add_frames(struct views *vs, struct view *v, uint32_t at, const struct thread *th,
+                           uint32_t from, uint32_t to) {
     for (uint32_t i = from; i < to; i++)
         at = child(v, at, vs->threads->frames[th->first + i].text);
     return at;
 }
 
-void views_open(struct views *v, struct texts *texts, struct threads *threads, struct tasks *tasks) {
+void views_open(struct views *v, struct texts *texts, struct threads *threads,
+                struct tasks *tasks) {
     *v = (struct views){.texts = texts, .threads = threads, .tasks = tasks};
     for (int i = 0; i < VIEWS; i++)
         view_open(&v->view[i]);
@@ -132,7 +133,7 @@ uint32_t views_thread_state(struct views *v, const struct thread *th) {
         return v->gil;
     switch (th->state) {
     case OS_RUN:
-        return th->runnable > 0.5F ? v->runnable : v->running;
+        return v->running;
     case OS_BLOCKED:
         if (top && top->role == R_POOL_IDLE && th->call == SYS_futex)
             return v->idle;
@@ -142,23 +143,27 @@ uint32_t views_thread_state(struct views *v, const struct thread *th) {
     }
 }
 
+static void note_run(struct views *vs, const struct thread *th, struct run_ref ref) {
+    struct os_thread *os = os_thread(vs->threads->os, th->tid, vs->threads->w->m->sample);
+
+    if (!os->counted)
+        return;
+    if (!os->ring)
+        os->ring = xcalloc(1, sizeof(*os->ring));
+    if (os->ring->now.nrefs < REFS_MAX)
+        os->ring->now.refs[os->ring->now.nrefs++] = ref;
+}
+
 /* Ends a stack with the state of its thread. */
-static void give_state(struct views *vs, struct view *v, uint32_t node, const struct thread *th, uint64_t units) {
+static void give_state(struct views *vs, struct view *v, uint32_t node, const struct thread *th,
+                       uint64_t units) {
     const struct interp *in = &vs->threads->interps[th->interp];
-    uint64_t waiting;
 
     if (in->collecting && in->holder == th->tstate)
         node = child(v, node, vs->gc);
-    if (th->state == OS_RUN && !th->on_gil) {
-        waiting = (uint64_t)((double)units * (double)th->runnable);
-        if (waiting > units)
-            waiting = units;
-        if (waiting)
-            give(v, child(v, node, vs->runnable), waiting);
-        if (units > waiting)
-            give(v, child(v, node, vs->running), units - waiting);
-        return;
-    }
+    if (th->state == OS_RUN && !th->on_gil)
+        note_run(vs, th,
+                 (struct run_ref){.view = (uint32_t)(v - vs->view), .node = node, .units = units});
     give(v, child(v, node, views_thread_state(vs, th)), units);
 }
 
@@ -216,8 +221,10 @@ static void take_threads(struct views *vs) {
 
 /* ---- tasks ---- */
 
-/* Ends a stack in what a task does: running frames, the thread that works for it, or what it waits for. */
-static void give_task(struct views *vs, struct view *v, uint32_t node, const struct task *k, uint64_t units) {
+/* Ends a stack in what a task does: running frames, the thread that works for it, or what it waits
+ * for. */
+static void give_task(struct views *vs, struct view *v, uint32_t node, const struct task *k,
+                      uint64_t units) {
     const struct thread *th;
     uint32_t at = 0;
 
@@ -271,8 +278,8 @@ static void take_tasks(struct views *vs) {
 
 /* ---- wall ---- */
 
-/* Follows what a task awaits. While one of the awaited runs, the time is its alone, because nothing else can go on
- * in the event loop; else it is split evenly over those still awaited. */
+/* Follows what a task awaits. While one of the awaited runs, the time is its alone, because nothing
+ * else can go on in the event loop; else it is split evenly over those still awaited. */
 static void walk(struct views *vs, uint32_t node, uint32_t i, uint64_t units, int depth) {
     struct view *v = &vs->view[VIEW_WALL];
     struct task *k = &vs->tasks->list[i];
@@ -353,6 +360,22 @@ void views_take_text(struct views *v, const char *text) {
     give(&v->view[VIEW_WALL], child(&v->view[VIEW_WALL], 0, text_id(v->texts, text)), UNIT);
 }
 
+/* The weight of the sample just summed is known: its runs can be turned into waits from now on. */
+static void keep_runs(struct views *vs, uint64_t ns) {
+    const struct os *os = vs->threads->os;
+
+    for (uint32_t i = 0; os && i < os->n; i++) {
+        struct run_ring *r = os->threads[i].ring;
+
+        if (!r || r->now.nrefs == 0)
+            continue;
+        r->entry[r->next % RING] = r->now;
+        r->entry[r->next % RING].ns = ns;
+        r->next++;
+        r->now.nrefs = 0;
+    }
+}
+
 void views_add(struct views *vs, uint64_t ns) {
     for (int id = 0; id < VIEWS; id++) {
         struct view *v = &vs->view[id];
@@ -375,6 +398,42 @@ void views_add(struct views *vs, uint64_t ns) {
             v->total_ns += part;
             if (v->nodes[s->node].text == vs->unknown)
                 vs->unknown_ns[id] += part;
+        }
+    }
+    keep_runs(vs, ns);
+}
+
+static void move_to_runnable(struct views *vs, const struct run_entry *e, uint64_t ns) {
+    for (uint32_t i = 0; i < e->nrefs; i++) {
+        struct view *v = &vs->view[e->refs[i].view];
+        uint32_t from = child(v, e->refs[i].node, vs->running),
+                 to = child(v, e->refs[i].node, vs->runnable);
+        uint64_t part = (uint64_t)(((unsigned __int128)ns * e->refs[i].units) >> 40);
+
+        if (part > v->nodes[from].ns)
+            part = v->nodes[from].ns;
+        v->nodes[from].ns -= part;
+        v->nodes[to].ns += part;
+    }
+}
+
+void views_settle(struct views *vs) {
+    const struct os *os = vs->threads->os;
+
+    for (uint32_t i = 0; os && i < os->n; i++) {
+        struct os_thread *t = &os->threads[i];
+
+        if (!t->ring)
+            continue;
+        for (uint32_t k = 1; k <= RING && t->waited; k++) {
+            struct run_entry *e = &t->ring->entry[(t->ring->next - k) % RING];
+            uint64_t part = e->ns < t->waited ? e->ns : t->waited;
+
+            if (part == 0)
+                continue;
+            move_to_runnable(vs, e, part);
+            e->ns -= part;
+            t->waited -= part;
         }
     }
 }

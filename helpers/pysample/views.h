@@ -31,6 +31,28 @@ struct share {
     uint64_t units;
 };
 
+enum { REFS_MAX = 4, RING = 64 };
+
+/* A place where a sample of a thread in state "run" was counted as running. */
+struct run_ref {
+    uint32_t view, node; /* the node above the state */
+    uint64_t units;
+};
+
+struct run_entry {
+    uint64_t ns; /* not yet turned into waiting */
+    uint32_t nrefs;
+    struct run_ref refs[REFS_MAX];
+};
+
+/* The last samples of a thread in state "run", which is running or waiting for a processor: the
+ * kernel tells how long it waited only when the wait is over, and then the time is moved from
+ * [running] to [runnable], the latest first. */
+struct run_ring {
+    struct run_entry entry[RING], now;
+    uint32_t next;
+};
+
 struct view {
     struct node *nodes; /* node 0 is the root of all stacks */
     uint32_t n, cap;
@@ -58,11 +80,15 @@ void views_close(struct views *v);
 /* Takes the shares of the sample just read. */
 void views_take(struct views *v);
 
-/* Takes one stack of one text for the wall, and nothing for the others: where there is nothing to read. */
+/* Takes one stack of one text for the wall, and nothing for the others: where there is nothing to
+ * read. */
 void views_take_text(struct views *v, const char *text);
 
 /* Adds `ns` of time to the shares last taken. */
 void views_add(struct views *v, uint64_t ns);
+
+/* Moves time to [runnable], by what the kernel told since. Once after threads_before. */
+void views_settle(struct views *v);
 
 /* The stack of a node as text, frames separated by ';'. */
 void views_stack(const struct views *v, enum view_id id, uint32_t node, struct buf *out);
