@@ -156,22 +156,26 @@ target_launch() {
     die "$((LOADER_STATUS ? LOADER_STATUS : 3))" loader-ended-early "the loader ended before it could be found (exit status $LOADER_STATUS): $(loader_last_words)"
 }
 
-# target_attach: LOADER_PID and LOADER_START of a loader that runs already: PID, or behind that wrapper, or the only one.
-target_attach() {
+# target_find PID|find: LOADER_PID, LOADER_START and LOADER_WORDS (its argv) of a loader that runs already: that process, the
+# one behind that wrapper, or the only one there is.
+target_find() {
     local found status=0
-    if [[ $PID == find ]]; then
-        found=$(pidfind 2>"$TMP/pidfind.log") || status=$?
-    elif [[ $PID =~ ^[1-9][0-9]*$ ]]; then
-        found=$(pidfind --pid "$PID" --wait 30 2>"$TMP/pidfind.log") || status=$?
+    if [[ $1 == find ]]; then
+        found=$(pidfind) || status=$?
+    elif [[ $1 =~ ^[1-9][0-9]*$ ]]; then
+        found=$(pidfind --pid "$1" --wait 30s) || status=$?
     else
-        die 2 bad-option "PID: not a process id, nor 'find': '$PID'"
+        die 2 bad-option "PID: not a process id, nor 'find': '$1'"
     fi
-    if ((status)); then
-        cat "$TMP/pidfind.log" >&2
-        die 3 no-loader-process "PID=$PID: no loader to attach to. Is it running? Try: pidfind --all"
-    fi
-    read -r LOADER_PID LOADER_START _ <<<"$found"
-    run_set attached attached pid "$LOADER_PID" command "$(cut -d' ' -f3- <<<"$found")"
+    ((status == 0)) ||
+        die 3 no-loader-process "PID=$1: no loader to attach to (see above). Is it running? Try: $BIN/pidfind --all"
+    read -r LOADER_PID LOADER_START LOADER_WORDS <<<"$found"
+}
+
+# target_attach: the loader that PID names, and its workspace.
+target_attach() {
+    target_find "$PID"
+    run_set attached attached pid "$LOADER_PID" command "$LOADER_WORDS"
     WORKSPACE_DIR=$(workspace_of "$LOADER_PID")
     secrets_collect "$WORKSPACE_DIR/config.yaml" "$WORKSPACE_DIR/.env"
 }
