@@ -23,6 +23,7 @@ SCRIPTS := $(filter-out lib plots shim standin env %.map %.tsv,$(notdir $(wildca
 
 LDLIBS_flamegraph := -lm
 LDLIBS_loader_exporter := -lmicrohttpd -lz
+LDLIBS_stackexport := -lz
 
 Q := $(if $(V),,@)
 MAKEFLAGS += --no-print-directory --no-builtin-rules
