@@ -47,6 +47,14 @@ perf_package() {
     if grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null; then printf 'linux-tools-%s' "$(uname -r)"; else printf linux-perf; fi
 }
 
+# need_helpers: the C helpers, built where the sources are newer. Quick when they are not.
+need_helpers() {
+    [[ $BIN == "$ROOT/build/bin" ]] || return 0
+    need_debs make cc libc zlib
+    env -u MAKEFLAGS -u MFLAGS make --no-print-directory -C "$ROOT" helpers >&2 ||
+        die 3 build-failed "the helpers could not be built (messages above). Try: make clean, then make helpers V=1"
+}
+
 setup_log() {
     mkdir -p "$CACHE"
     printf '%s/setup.log' "$CACHE"
