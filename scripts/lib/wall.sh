@@ -32,8 +32,9 @@ wall_render() {
     if [[ ! -s $RUN/raw/wall.folded ]]; then
         tool_failed no-samples "no moment was sampled: $(pysample_last_words)"
     fi
+    # Without pysample's header lines, which other readers of collapsed stacks do not know; raw/ has them.
     for view in wall tasks threads; do
-        [[ ! -s $RUN/raw/$view.folded ]] || redact_stream <"$RUN/raw/$view.folded" >"$RUN/$view.folded"
+        [[ ! -s $RUN/raw/$view.folded ]] || sed '/^#/d' "$RUN/raw/$view.folded" | redact_stream >"$RUN/$view.folded"
     done
     mv "$RUN/wall.folded" "$RUN/profile.folded" 2>/dev/null || : >"$RUN/profile.folded"
     wall_picture profile.folded profile.svg "wall time" "$(report_subtitle)"
