@@ -312,7 +312,9 @@ static uint64_t weigh(struct fold *f, const struct perf_header *h) {
 static size_t share(struct fold *f, struct fold_thread *t, size_t first, const char *s,
                     size_t len) {
     const char *end = s + len;
-    size_t same = common_suffix(end, t->text + t->cap, len < t->len ? len : t->len), depth, n;
+    size_t same =
+               t->len == 0 ? 0 : common_suffix(end, t->text + t->cap, len < t->len ? len : t->len),
+           depth, n;
 
     /* A line is the same only when the newline before it is, too. */
     while (t->n > 0 && t->steps[t->n - 1].off >= same)
@@ -320,8 +322,8 @@ static size_t share(struct fold *f, struct fold_thread *t, size_t first, const c
     depth = t->n;
     f->n_lines -= depth;
     n = f->n_lines - first;
-    if (depth + n > t->cap_steps) {
-        t->cap_steps = 2 * (depth + n);
+    if (depth + n >= t->cap_steps) {
+        t->cap_steps = 2 * (depth + n) + 16;
         t->steps = xrealloc(t->steps, t->cap_steps * sizeof(*t->steps));
     }
     for (size_t i = 0; i < n; i++)
