@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
+
 void collapsed_init(struct collapsed *c, struct calltree *tree) {
     *c = (struct collapsed){.tree = tree, .cap = 64};
     c->steps = xcalloc(c->cap, sizeof(*c->steps));
@@ -39,44 +41,40 @@ bool collapsed_split(const char *line, size_t len, size_t *stack_len, uint64_t *
     return *stack_len > 0;
 }
 
-static size_t common_prefix(const char *a, const char *b, size_t max) {
-    size_t i = 0;
-
-    for (; i + 8 <= max && hash_load8(a + i) == hash_load8(b + i); i += 8)
-        continue;
-    while (i < max && a[i] == b[i])
-        i++;
-    return i;
-}
-
-bool collapsed_add(struct collapsed *c, const char *line, size_t len) {
+uint32_t collapsed_node(struct collapsed *c, const char *stack, size_t stack_len) {
     struct calltree_at at = calltree_root(c->tree);
-    size_t stack_len, same, from = 0;
-    uint64_t weight;
+    size_t same, from = 0;
 
-    if (!collapsed_split(line, len, &stack_len, &weight))
-        return false;
-    same = common_prefix(line, c->last.data, stack_len < c->last.len ? stack_len : c->last.len);
+    same = bytes_common(stack, c->last.data, stack_len < c->last.len ? stack_len : c->last.len);
     while (c->n > 0 && (c->steps[c->n - 1].end > same || (c->steps[c->n - 1].end < stack_len &&
-                                                          line[c->steps[c->n - 1].end] != ';')))
+                                                          stack[c->steps[c->n - 1].end] != ';')))
         c->n--;
     if (c->n > 0) {
         at = c->steps[c->n - 1].at;
         from = c->steps[c->n - 1].end + 1;
     }
     while (from <= stack_len) {
-        const char *semicolon = memchr(line + from, ';', stack_len - from);
-        size_t end = semicolon ? (size_t)(semicolon - line) : stack_len;
+        const char *semicolon = memchr(stack + from, ';', stack_len - from);
+        size_t end = semicolon ? (size_t)(semicolon - stack) : stack_len;
 
         if (c->n == c->cap)
             c->steps = xrealloc(c->steps, (c->cap *= 2) * sizeof(*c->steps));
-        at = calltree_child(c->tree, at, intern(&c->tree->frames, line + from, end - from));
+        at = calltree_child(c->tree, at, intern(&c->tree->frames, stack + from, end - from));
         c->steps[c->n++] = (struct collapsed_step){end, at};
         from = end + 1;
     }
-    calltree_add(c->tree, at.node, weight);
     c->last.len = same;
-    buf_add(&c->last, line + same, stack_len - same);
+    buf_add(&c->last, stack + same, stack_len - same);
+    return at.node;
+}
+
+bool collapsed_add(struct collapsed *c, const char *line, size_t len) {
+    size_t stack_len;
+    uint64_t weight;
+
+    if (!collapsed_split(line, len, &stack_len, &weight))
+        return false;
+    calltree_add(c->tree, collapsed_node(c, line, stack_len), weight);
     return true;
 }
 

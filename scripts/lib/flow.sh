@@ -134,9 +134,16 @@ profile_end() {
     profile_times
 }
 
-# sampler_failed PID: did it end by itself while there was something to sample?
+# sampler_failed PID: did it end by itself while there was something to sample? A sampler sees the loader's threads go
+# before the process is gone, so that is waited for.
 sampler_failed() {
-    [[ -z $STOPPED && -z $DURATION ]] && ! alive "$1" && target_alive
+    [[ -z $STOPPED && -z $DURATION ]] && ! alive "$1" || return 1
+    local deadline=$((SECONDS + 5))
+    while target_alive; do
+        ((SECONDS < deadline)) || return 0
+        pause 0.05
+    done
+    return 1
 }
 
 # profile_times: wall and CPU seconds of the loader: what the kernel gave procrun at its end, else what was sampled last.
@@ -145,11 +152,13 @@ profile_times() {
     if [[ -z $PID ]]; then
         wall=$(procrun_fact wall_s)
         cpu=$(procrun_cpu "$LOADER_PID")
+        # Behind uv or make the loader is reaped by its wrapper.
+        [[ $cpu != n/a ]] || cpu=$(samples_last cpu_user_s cpu_system_s)
     else
         wall=$(seconds_between "$LOADER_STARTED" "$WATCH_ENDED")
         cpu=$(samples_last cpu_user_s cpu_system_s)
     fi
-    run_set wall_s "$wall" cpu_s "$cpu" sampled_s "$SAMPLED_S"
+    run_set wall_s "$(ratio "$wall" 1 2)" cpu_s "$(ratio "$cpu" 1 2)" sampled_s "$(ratio "$SAMPLED_S" 1 2)"
 }
 
 # profile_finish: prints the run folder, and exits with the verdict: 130 or 143 after a signal, 3 when a tool failed, the

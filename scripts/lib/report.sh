@@ -57,7 +57,7 @@ stages_table() {
     awk -F '\t' -v OFS='\t' -v interval="$(run_get sample_interval_s)" -v idle="$(run_get idle)" \
         -v start_wall="$(run_get startup_wall_s)" -v start_cpu="$(run_get startup_cpu_s)" -v cpu="$(run_get cpu_s)" '
         /^#/ || $1 == "stage" { next }
-        { order[++n] = $1; weight[$1] = $2; sum += $2 }
+        { order[++n] = $1; weight[$1] = $2; if ($1 != "waiting") sum += $2 }
         END {
             known = (cpu != "n/a" && idle != 1)
             before = (start_cpu == "n/a" ? 0 : start_cpu)
@@ -65,7 +65,7 @@ stages_table() {
             for (i = 1; i <= n; i++) {
                 s = order[i]
                 threads[s] = (interval == "n/a" ? 0 : weight[s] * interval) + (s == "startup" ? before : 0)
-                cpus[s] = (known && sum ? weight[s] / sum * (cpu - before) : 0) + (s == "startup" ? before : 0)
+                cpus[s] = (known && sum && s != "waiting" ? weight[s] / sum * (cpu - before) : 0) + (s == "startup" ? before : 0)
                 total += (known ? cpus[s] : threads[s])
             }
             print "# share_of: " (known ? "cpu_s (CPU seconds of the loader, apportioned by samples)" : "thread_s (thread-seconds sampled)")
@@ -116,7 +116,8 @@ report_write() {
         fi
         if [[ -s $RUN/profile.folded ]]; then
             printf '\n## The ten widest functions\n\n```\n'
-            stacktop -n 10 --merge-lines "$RUN/profile.folded" 2>>"$RUN/log/render.log" || printf 'n/a\n'
+            # States are no functions: what a function waits for is its own.
+            sed -E 's/;\[[^];]*\]//g' "$RUN/profile.folded" | stacktop -n 10 --merge-lines 2>>"$RUN/log/render.log" || printf 'n/a\n'
             printf '```\n'
         fi
         printf '\n## What this profile cannot show\n\n'

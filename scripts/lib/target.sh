@@ -59,10 +59,11 @@ workspace_hash() {
 
 # standin_start NAME ARGUMENT…: sets REPLY to its URL. It ends with this shell (--parent), so no subshell may call this.
 standin_start() {
-    local name=$1 ready=$TMP/$1.ready
+    local name=$1 ready=$TMP/$1.ready python=$TOOLS_PYTHON
     shift
+    [[ $name != embeddings || $EMBEDDINGS != minilm ]] || python=$MINILM_PYTHON
     set -m
-    "$TOOLS_PYTHON" "$ROOT/scripts/standin/$name.py" --parent $$ --ready-file "$ready" \
+    "$python" "$ROOT/scripts/standin/$name.py" --parent $$ --ready-file "$ready" \
         --counts-file "$RUN/raw/$name.counts.json" "$@" </dev/null >>"$RUN/log/standin-$name.log" 2>&1 &
     STANDINS+=($!)
     set +m
@@ -81,6 +82,7 @@ standins_start() {
         hash | minilm) ;;
         *) die 2 bad-option "EMBEDDINGS: not hash or minilm: '$EMBEDDINGS'" ;;
     esac
+    [[ $EMBEDDINGS != minilm ]] || need_minilm
     standin_start qdrant --dir "$TMP/qdrant"
     QDRANT_URL=$REPLY
     standin_start embeddings --model "$EMBEDDINGS" --latency-ms "$LATENCY"
@@ -99,8 +101,7 @@ qdrant_points() {
 # corpus_key: a corpus depends on the packages it is made of and on the code that makes it.
 corpus_key() {
     {
-        printf '%s\n' "${LOADER_ENV_PYTHON%/bin/python}"
-        cat "$ROOT/scripts/standin/corpus.py" "$ROOT/scripts/standin/docstrings.py"
+        cat "$ROOT"/scripts/env/loader*.txt "$ROOT/scripts/standin/corpus.py" "$ROOT/scripts/standin/docstrings.py"
     } | sha256sum | cut -c1-16
 }
 
@@ -133,7 +134,7 @@ target_launch() {
     run_set command "$(printf '%q ' "${LOADER_CMD[@]}" "${LOADER_ARGS[@]}" "$@")"
     exec {LOG_FD}> >(
         trap '' INT TERM HUP
-        redact_stream >"$RUN/log/loader.log"
+        redact_stream -u >"$RUN/log/loader.log"
     )
     LOG_FILTER=$!
     set -m
@@ -155,22 +156,26 @@ target_launch() {
     die "$((LOADER_STATUS ? LOADER_STATUS : 3))" loader-ended-early "the loader ended before it could be found (exit status $LOADER_STATUS): $(loader_last_words)"
 }
 
-# target_attach: LOADER_PID and LOADER_START of a loader that runs already: PID, or behind that wrapper, or the only one.
-target_attach() {
+# target_find PID|find: LOADER_PID, LOADER_START and LOADER_WORDS (its argv) of a loader that runs already: that process, the
+# one behind that wrapper, or the only one there is.
+target_find() {
     local found status=0
-    if [[ $PID == find ]]; then
-        found=$(pidfind 2>"$TMP/pidfind.log") || status=$?
-    elif [[ $PID =~ ^[1-9][0-9]*$ ]]; then
-        found=$(pidfind --pid "$PID" --wait 30 2>"$TMP/pidfind.log") || status=$?
+    if [[ $1 == find ]]; then
+        found=$(pidfind) || status=$?
+    elif [[ $1 =~ ^[1-9][0-9]*$ ]]; then
+        found=$(pidfind --pid "$1" --wait 30s) || status=$?
     else
-        die 2 bad-option "PID: not a process id, nor 'find': '$PID'"
+        die 2 bad-option "PID: not a process id, nor 'find': '$1'"
     fi
-    if ((status)); then
-        cat "$TMP/pidfind.log" >&2
-        die 3 no-loader-process "PID=$PID: no loader to attach to. Is it running? Try: pidfind --all"
-    fi
-    read -r LOADER_PID LOADER_START _ <<<"$found"
-    run_set attached attached pid "$LOADER_PID" command "$(cut -d' ' -f3- <<<"$found")"
+    ((status == 0)) ||
+        die 3 no-loader-process "PID=$1: no loader to attach to (see above). Is it running? Try: $BIN/pidfind --all"
+    read -r LOADER_PID LOADER_START LOADER_WORDS <<<"$found"
+}
+
+# target_attach: the loader that PID names, and its workspace.
+target_attach() {
+    target_find "$PID"
+    run_set attached attached pid "$LOADER_PID" command "$LOADER_WORDS"
     WORKSPACE_DIR=$(workspace_of "$LOADER_PID")
     secrets_collect "$WORKSPACE_DIR/config.yaml" "$WORKSPACE_DIR/.env"
 }
@@ -267,7 +272,11 @@ chunks_done() {
     if [[ -s $RUN/raw/qdrant.counts.json ]]; then
         jq -r '.points // "n/a"' "$RUN/raw/qdrant.counts.json" 2>/dev/null || printf 'n/a\n'
     else
-        loader_log | awk '/items in batch, [0-9]+ total processed/ { sub(/.*items in batch, /, ""); n = $1 + 0 } END { print (n == "" ? "n/a" : n) }'
+        # What a batch of documents has embedded so far begins anew with each batch.
+        loader_log | awk '
+            /items in batch, [0-9]+ total processed/ { sub(/.*items in batch, /, ""); now = $1 + 0; seen = 1 }
+            /Batch processing completed: [0-9]+ chunks/ { sub(/.*completed: /, ""); n += $1; now = 0; seen = 1 }
+            END { print (seen ? n + now : "n/a") }'
     fi
 }
 

@@ -9,7 +9,7 @@ job() {
     local name=$1
     shift
     set -m
-    procrun --die-with-parent --quiet -- "$@" </dev/null >"$RUN/log/$name.log" 2>&1 &
+    procrun --die-with-parent -- "$@" </dev/null >"$RUN/log/$name.log" 2>&1 &
     JOB=$!
     set +m
 }

@@ -32,8 +32,9 @@ wall_render() {
     if [[ ! -s $RUN/raw/wall.folded ]]; then
         tool_failed no-samples "no moment was sampled: $(pysample_last_words)"
     fi
+    # Without pysample's header lines, which other readers of collapsed stacks do not know; raw/ has them.
     for view in wall tasks threads; do
-        [[ ! -s $RUN/raw/$view.folded ]] || redact_stream <"$RUN/raw/$view.folded" >"$RUN/$view.folded"
+        [[ ! -s $RUN/raw/$view.folded ]] || sed '/^#/d' "$RUN/raw/$view.folded" | redact_stream >"$RUN/$view.folded"
     done
     mv "$RUN/wall.folded" "$RUN/profile.folded" 2>/dev/null || : >"$RUN/profile.folded"
     wall_picture profile.folded profile.svg "wall time" "$(report_subtitle)"
@@ -64,11 +65,12 @@ wall_stages() {
     awk -F '\t' -v OFS='\t' '
         /^#/ { next }
         !head++ { for (i = 1; i <= NF; i++) c[$i] = i; print "# share_of: wall_s"; print "stage", "share_pct", "wall_s", "running_s", "wait_s"; next }
-        { print $c["stage"], $c["share_pct"], sprintf("%.3f", $c["us"] / 1e6), sprintf("%.3f", $c["running_us"] / 1e6), sprintf("%.3f", $c["waiting_us"] / 1e6) }
+        { print $c["stage"], $c["share_pct"], sprintf("%.3f", $c["us"] / 1e6), sprintf("%.3f", $c["running"] / 1e6), sprintf("%.3f", $c["waiting"] / 1e6) }
         ' "$RUN/raw/stages.wall.tsv" >"$RUN/stages.tsv"
 }
 
-# wall_lead: the sentence that says it: the largest cost of the wall time, by the loader's own innermost function.
+# wall_lead: the sentence that says it: the largest wait, or what ran longest where no wait is larger, by the loader's own
+# innermost function. Module bodies are start-up, and waiting for a CPU is the machine's; both have their row in the tables.
 wall_lead() {
     grep -v '^#' "$RUN/profile.folded" | awk '
         {
@@ -79,9 +81,9 @@ wall_lead() {
             leaf = f[n]
             own = ""
             for (i = n; i >= 1 && own == ""; i--) if (f[i] ~ /\(qdrant_loader/) own = f[i]
-            if (own == "") next
+            if (own == "" || own ~ /^<module>/ || leaf == "[runnable]") next
             sub(/ \(.*/, "", own)
-            kind = (leaf ~ /^\[(running|runnable)\]$/ ? "running" : "waiting")
+            kind = (leaf == "[running]" ? "running" : "waiting")
             sum[kind " in " own] += weight
             if (leaf ~ /^\[/ && weight > most[kind " in " own]) { most[kind " in " own] = weight; how[kind " in " own] = leaf }
         }
@@ -90,7 +92,7 @@ wall_lead() {
             if (!total || key == "") { print "No function of the loader was seen."; exit }
             detail = how[key]
             gsub(/^\[|\]$/, "", detail)
-            sub(/(0\.[0-9]+)s$/, "\\0", detail)
+            if (match(detail, /[0-9]s$/)) detail = substr(detail, 1, RSTART) " s"
             printf "%.0f %% of %.1f s wall: %s%s\n", 100 * best / total, total / 1e6, key,
                 (detail == "" || detail == "running" ? "" : " (" detail ")")
         }'

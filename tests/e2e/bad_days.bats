@@ -101,7 +101,7 @@ readable_profile() {
     kill -KILL "$TARGET"
     target_ends 137
     equal "$(jq -r .state "$RUN/run.json")" running
-    run -0 --separate-stderr make -C "$ROOT" report
+    run -0 --separate-stderr make --no-print-directory -C "$ROOT" report
     equal "$(jq -r .state "$RUN/run.json")" interrupted
     # py-spy was told to end, and wrote its stacks.
     readable_profile

@@ -18,7 +18,7 @@ teardown() {
 }
 
 @test "one command makes the whole run folder, and its chunks are those that Qdrant holds" {
-    run -0 --separate-stderr make -C "$ROOT" profile-pyspy
+    run -0 --separate-stderr make --no-print-directory -C "$ROOT" profile-pyspy
     local run=$output f
     for f in profile.svg profile.folded samples.tsv timeline.svg stages.tsv run.json summary.md; do
         [[ -s $run/$f ]] || fail "no $f in $run"
@@ -52,7 +52,7 @@ teardown() {
 
 @test "DURATION ends the sampling of an attached loader, which goes on" {
     loader_start sh
-    run -0 --separate-stderr make -C "$ROOT" profile-pyspy PID="$WRAPPER" DURATION=1
+    run -0 --separate-stderr make --no-print-directory -C "$ROOT" profile-pyspy PID="$WRAPPER" DURATION=1
     run -0 jq -e '.sampled_s < 4' "$output/run.json"
     wait_loader
     equal "$(jq .points "$STANDIN_DIR/qdrant.counts.json")" "$(sed -n 's/.*Batch processing completed: \([0-9]*\) chunks.*/\1/p' "$WS/logs/ingest.log" | tail -n 1)"

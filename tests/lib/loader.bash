@@ -75,7 +75,7 @@ complete_run() {
 # attached_by WRAPPER: profiles a loader behind that wrapper, to its end.
 attached_by() {
     loader_start "$1"
-    run -0 --separate-stderr make -C "$ROOT" profile-pyspy PID="$WRAPPER"
+    run -0 --separate-stderr make --no-print-directory -C "$ROOT" profile-pyspy PID="$WRAPPER"
     complete_run "$output"
     shares_add_up "$output"
     equal "$(jq -r .attached "$output/run.json")" attached
