@@ -168,15 +168,6 @@ struct path {
     size_t cap;
 };
 
-static void add_weight(struct buf *b, uint64_t weight) {
-    char digits[24], *p = digits + sizeof(digits);
-
-    for (*--p = '\n'; weight > 0; weight /= 10)
-        *--p = (char)('0' + weight % 10);
-    *--p = ' ';
-    buf_add(b, p, (size_t)(digits + sizeof(digits) - p));
-}
-
 static void print_stack(void *arg, uint32_t depth, uint32_t frame, uint64_t weight) {
     struct path *path = arg;
     size_t len, keep = path->ends[depth - 1];
@@ -190,7 +181,9 @@ static void print_stack(void *arg, uint32_t depth, uint32_t frame, uint64_t weig
     buf_add(&path->text, name, len);
     path->ends[depth] = path->text.len;
     if (weight > 0) {
-        add_weight(&path->text, weight);
+        buf_addc(&path->text, ' ');
+        buf_addu(&path->text, weight);
+        buf_addc(&path->text, '\n');
         (void)fwrite(path->text.data, 1, path->text.len, stdout);
     }
 }
