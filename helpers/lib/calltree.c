@@ -7,7 +7,10 @@
 #include "err.h"
 #include "pages.h"
 
-enum { FIRST_SLOTS = 4096, FULL = 5 /* eighths of the slots */ };
+enum {
+    FIRST_SLOTS = 1 << 17, /* one large page: starting smaller costs page faults and rehashing */
+    FULL = 5,              /* eighths of the slots */
+};
 
 void calltree_init(struct calltree *t) {
     *t = (struct calltree){.n = 1, .cap = FIRST_SLOTS / 8 * FULL, .mask = FIRST_SLOTS - 1};
