@@ -7,9 +7,13 @@
 #include "err.h"
 #include "pages.h"
 
+#ifndef CALLTREE_FIRST_SLOTS /* fuzzing begins with few, so that it comes to grow() */
+#define CALLTREE_FIRST_SLOTS (1 << 17)
+#endif
+
 enum {
-    FIRST_SLOTS = 1 << 17, /* one large page: starting smaller costs page faults and rehashing */
-    FULL = 5,              /* eighths of the slots */
+    FIRST_SLOTS = CALLTREE_FIRST_SLOTS, /* one large page: starting smaller costs page faults */
+    FULL = 5,                           /* eighths of the slots */
 };
 
 void calltree_init(struct calltree *t) {
