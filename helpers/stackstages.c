@@ -27,7 +27,7 @@ enum { RUNNING, WAITING, KINDS, ROWS = STAGES_MAX + 2, ALL = 1000 /* 100.0 % in 
 
 static struct {
     const char *map, *unit;
-    bool by_wait, total;
+    bool by_wait, no_wait, total;
 } opts;
 
 static const char usage[] =
@@ -38,6 +38,7 @@ static const char usage[] =
     "      --stages MAP    patterns of frames and their stages (stages.map)\n"
     "      --by-wait       two more columns: what of it ran, and what waited, by\n"
     "                      innermost frames such as [running] and [sleep(0.5s)]\n"
+    "      --no-wait       innermost frames in brackets mean no waiting\n"
     "      --total         a last row with the sums\n"
     "      --unit NAME     what the weights are, the name of the column (default:\n"
     "                      the file's own `# unit:`, else samples)\n"
@@ -54,11 +55,14 @@ static const char usage[] =
     "  stackstages --stages my.map --by-wait --total --unit us wall.folded\n";
 
 static void parse_options(int argc, char **argv) {
-    enum { STAGES = 256, BY_WAIT, TOTAL, UNIT, HELP };
-    static const struct option longs[] = {
-        {"stages", required_argument, NULL, STAGES}, {"by-wait", no_argument, NULL, BY_WAIT},
-        {"total", no_argument, NULL, TOTAL},         {"unit", required_argument, NULL, UNIT},
-        {"help", no_argument, NULL, HELP},           {NULL, 0, NULL, 0}};
+    enum { STAGES = 256, BY_WAIT, NO_WAIT, TOTAL, UNIT, HELP };
+    static const struct option longs[] = {{"stages", required_argument, NULL, STAGES},
+                                          {"by-wait", no_argument, NULL, BY_WAIT},
+                                          {"no-wait", no_argument, NULL, NO_WAIT},
+                                          {"total", no_argument, NULL, TOTAL},
+                                          {"unit", required_argument, NULL, UNIT},
+                                          {"help", no_argument, NULL, HELP},
+                                          {NULL, 0, NULL, 0}};
     int c;
 
     while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
@@ -68,6 +72,9 @@ static void parse_options(int argc, char **argv) {
             break;
         case BY_WAIT:
             opts.by_wait = true;
+            break;
+        case NO_WAIT:
+            opts.no_wait = true;
             break;
         case TOTAL:
             opts.total = true;
@@ -114,34 +121,38 @@ static void shares(const uint64_t *weight, int n, uint64_t total, uint32_t *tent
 static void put_row(struct buf *out, const char *name, uint64_t weight, uint32_t tenths,
                     const uint64_t *kinds, uint64_t scale) {
     buf_printf(out, "%s\t", name);
-    stacks_put_weight(out, weight, scale);
+    weight_put(out, weight, scale);
     buf_printf(out, "\t%u.%u", tenths / 10, tenths % 10);
     for (int k = 0; opts.by_wait && k < KINDS; k++) {
         buf_addc(out, '\t');
-        stacks_put_weight(out, kinds[k], scale);
+        weight_put(out, kinds[k], scale);
     }
     buf_addc(out, '\n');
 }
 
 static void put_table(const struct stacks *s, const struct stages *g) {
     uint64_t weight[ROWS] = {0}, kinds[ROWS][KINDS] = {{0}}, sum[KINDS] = {0};
-    uint32_t tenths[ROWS];
-    uint8_t *stage = stages_of_nodes(g, &s->tree);
+    uint32_t tenths[ROWS] = {0};
+    uint8_t *stage = stages_of_nodes(g, &s->tree, !opts.no_wait);
     struct buf out = {0};
 
     for (uint32_t i = 1; i < s->tree.n; i++) {
         uint64_t w = s->tree.nodes[i].weight;
         size_t len;
         const char *frame = intern_text(&s->tree.frames, s->tree.nodes[i].frame, &len);
-        int kind = w > 0 && stacks_is_wait(frame, len) ? WAITING : RUNNING;
+        bool waits =
+            stage[i] == stages_waiting(g) || (w > 0 && !opts.no_wait && stacks_is_wait(frame, len));
+        int kind = waits ? WAITING : RUNNING;
 
         weight[stage[i]] += w;
         kinds[stage[i]][kind] += w;
         sum[kind] += w;
     }
     shares(weight, g->count, s->tree.total, tenths);
-    buf_printf(&out, "stage\t%s\tshare_pct%s\n", opts.unit,
-               opts.by_wait ? "\trunning\twaiting" : "");
+    buf_printf(&out, "stage\t%s\tshare_pct", opts.unit);
+    if (opts.by_wait)
+        buf_printf(&out, "\trunning_%s\twaiting_%s", opts.unit, opts.unit);
+    buf_addc(&out, '\n');
     for (int i = 0; i < g->count; i++)
         put_row(&out, g->names[i], weight[i], tenths[i], kinds[i], s->scale);
     if (opts.total)
@@ -160,13 +171,9 @@ int main(int argc, char **argv) {
     parse_options(argc, argv);
     stages_read(&map, opts.map);
     stacks_init(&s, false);
-    if (optind == argc)
-        stacks_read(&s, "-");
-    for (; optind < argc; optind++)
-        stacks_read(&s, argv[optind]);
-    stacks_report_bad(&s);
+    stacks_read_all(&s, argv + optind);
     if (!opts.unit)
-        opts.unit = stacks_meta(&s, "unit") ? stacks_meta(&s, "unit") : "samples";
+        opts.unit = stackfile_meta(&s.file, "unit") ? stackfile_meta(&s.file, "unit") : "samples";
     if (s.tree.total > 0) {
         put_table(&s, &map);
     } else {

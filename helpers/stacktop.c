@@ -170,7 +170,7 @@ static int digits(uint64_t weight, uint64_t scale) {
     struct buf b = {0};
     int n;
 
-    stacks_put_weight(&b, weight, scale);
+    weight_put(&b, weight, scale);
     n = (int)b.len;
     buf_free(&b);
     return n;
@@ -179,7 +179,7 @@ static int digits(uint64_t weight, uint64_t scale) {
 static void put_padded(struct buf *out, uint64_t weight, uint64_t scale, int width) {
     for (int n = digits(weight, scale); n < width; n++)
         buf_addc(out, ' ');
-    stacks_put_weight(out, weight, scale);
+    weight_put(out, weight, scale);
 }
 
 static void put_table(const struct stacks *s, const struct row *rows, uint32_t n) {
@@ -196,7 +196,7 @@ static void put_table(const struct stacks *s, const struct row *rows, uint32_t n
     }
     if (opts.tsv) {
         buf_adds(&out, "# total: ");
-        stacks_put_weight(&out, s->tree.total, s->scale);
+        weight_put(&out, s->tree.total, s->scale);
         buf_adds(&out, "\nself\tself_pct\ttotal\ttotal_pct\tfunction\n");
     } else {
         buf_printf(&out, "%*s   self%%  %*s  total%%  function\n", self_width, "self", total_width,
@@ -209,9 +209,9 @@ static void put_table(const struct stacks *s, const struct row *rows, uint32_t n
                total_pct = 100 * (double)rows[i].total / all;
 
         if (opts.tsv) {
-            stacks_put_weight(&out, rows[i].self, s->scale);
+            weight_put(&out, rows[i].self, s->scale);
             buf_printf(&out, "\t%.2f\t", self_pct);
-            stacks_put_weight(&out, rows[i].total, s->scale);
+            weight_put(&out, rows[i].total, s->scale);
             buf_printf(&out, "\t%.2f\t", total_pct);
             frame_put(&out, rows[i].name, rows[i].len, 0);
         } else {
@@ -254,11 +254,7 @@ int main(int argc, char **argv) {
     err_name("stacktop");
     parse_options(argc, argv);
     stacks_init(&s, false);
-    if (optind == argc)
-        stacks_read(&s, "-");
-    for (; optind < argc; optind++)
-        stacks_read(&s, argv[optind]);
-    stacks_report_bad(&s);
+    stacks_read_all(&s, argv + optind);
     if (s.tree.total > 0) {
         put_functions(&s);
     } else {

@@ -84,7 +84,7 @@ void paint_rules(struct buf *b, const struct picture *p, const struct paint *pai
 void svg_write(struct buf *b, const struct picture *p, const struct paint *paint);
 void svg_write_empty(struct buf *b, const struct options *opts, const char *why);
 
-/* text.c */
-extern const char style_css[], style_css_end[], view_js[], view_js_end[];
+/* text.c; both end with a NUL. */
+extern const char style_css[], view_js[];
 
 #endif

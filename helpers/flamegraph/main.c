@@ -26,7 +26,7 @@ static const char usage[] =
     "\n"
     "      --title TEXT     default: Flame graph\n"
     "      --subtitle TEXT  a line below it\n"
-    "      --unit NAME      what the weights are; ns, us, ms and s are shown as times\n"
+    "      --unit NAME      what the weights are; ns, us, ms, s are shown as times\n"
     "                       (default: the file's own `# unit:`, else samples)\n"
     "      --icicle         the outermost frames on top\n"
     "      --colors HOW     python: by package; stages: by --stages; hash: by name\n"
@@ -175,7 +175,9 @@ static void weigh(struct picture *p, uint64_t **own) {
     }
     p->own = *own;
     p->total = stacks_totals(t, *own);
-    if (opts.diff)
+    if (opts.vanished)
+        p->base_total = xcalloc(t->n, sizeof(*p->base_total));
+    else if (opts.diff)
         p->base_total = stacks_totals(t, opts.widths_base ? NULL : base);
     p->all = p->total[0];
 }
@@ -197,8 +199,9 @@ static int draw(struct stacks *s) {
         const char *why =
             opts.vanished && s->base_total > 0
                 ? "No stack vanished: the candidate has all stacks of the baseline."
-            : s->bad > 0 ? "Nothing to draw: the input holds lines, but no stack with a weight."
-                         : "Nothing to draw: the input holds no stack with a weight.";
+            : s->file.bad > 0
+                ? "Nothing to draw: the input holds lines, but no stack with a weight."
+                : "Nothing to draw: the input holds no stack with a weight.";
 
         warn("%s", why);
         svg_write_empty(&out, &opts, why);
@@ -220,17 +223,13 @@ int main(int argc, char **argv) {
     err_name("flamegraph");
     parse_options(argc, argv);
     stacks_init(&s, opts.diff);
-    if (optind == argc)
-        stacks_read(&s, "-");
-    for (; optind < argc; optind++)
-        stacks_read(&s, argv[optind]);
-    stacks_report_bad(&s);
-    if (!opts.diff && stacks_meta(&s, "weights"))
+    stacks_read_all(&s, argv + optind);
+    if (!opts.diff && stackfile_meta(&s.file, "weights"))
         die(EX_FAIL,
             "the input is a difference, with two weights a line (# weights: %s). Add --diff",
-            stacks_meta(&s, "weights"));
+            stackfile_meta(&s.file, "weights"));
     if (!opts.unit)
-        opts.unit = stacks_meta(&s, "unit") ? stacks_meta(&s, "unit") : "samples";
+        opts.unit = stackfile_meta(&s.file, "unit") ? stackfile_meta(&s.file, "unit") : "samples";
     if (!opts.title)
         opts.title = opts.diff ? "Differential flame graph" : "Flame graph";
     status = draw(&s);

@@ -80,12 +80,12 @@ void paint_rules(struct buf *b, const struct picture *p, const struct paint *pai
         used[p->frames[i].color] = true;
     for (uint32_t i = 0; i < paint->legends; i++)
         used[paint->legend[i].color] = true;
-    for (uint8_t c = 0; c < CLASSES; c++) {
+    for (int c = 0; c < CLASSES; c++) {
         if (!used[c])
             continue;
         buf_adds(b, ".fg .");
-        paint_class(b, c);
-        buf_printf(b, "{fill:#%06x}", rgb_of(c));
+        paint_class(b, (uint8_t)c);
+        buf_printf(b, "{fill:#%06x}", rgb_of((uint8_t)c));
     }
 }
 
@@ -148,85 +148,91 @@ static void add_legend(struct paint *paint, const char *label, size_t len, uint8
         (struct legend){label, len, all > 0 ? 100 * (double)weight / (double)all : 0, color};
 }
 
-/* Category of each frame id by its package; the packages of most weight have hues of their own.
- * Fills the legend. */
-static uint8_t *categories_by_package(struct paint *paint, const struct picture *p) {
-    const struct calltree *t = &p->stacks->tree;
-    uint32_t *package = xcalloc((size_t)t->frames.n + 1, sizeof(*package));
-    uint8_t *category = xcalloc((size_t)t->frames.n + 1, 1), *of_package;
-    uint64_t native = 0, others = 0;
-    struct weighed *order;
+/* What a sampler remarks about the frame before it is no code of its own: `[running]`, `[gil]`. */
+static bool is_remark(const char *s, size_t len) {
+    return stacks_is_wait(s, len) || (len == 9 && memcmp(s, "[running]", 9) == 0);
+}
+
+/* The package of each node: a number from paint->packages, 0 for code without a Python file. The
+ * caller frees it. */
+static uint32_t *packages_of_nodes(struct paint *paint, const struct calltree *t) {
+    enum { REMARK = UINT32_MAX };
+    uint32_t *of_frame = xcalloc((size_t)t->frames.n + 1, sizeof(*of_frame)),
+             *of_node = xcalloc(t->n, sizeof(*of_node));
 
     intern_init(&paint->packages);
     for (uint32_t id = 1; id <= t->frames.n; id++) {
         size_t len, n;
         const char *text = intern_text(&t->frames, id, &len), *name;
 
-        if (len > 0 && package_of(text, len, &name, &n))
-            package[id] = intern(&paint->packages, name, n);
+        if (is_remark(text, len))
+            of_frame[id] = REMARK;
+        else if (len > 0 && package_of(text, len, &name, &n))
+            of_frame[id] = intern(&paint->packages, name, n);
     }
-    order = xcalloc((size_t)paint->packages.n + 1, sizeof(*order));
-    of_package = xcalloc((size_t)paint->packages.n + 1, 1);
+    for (uint32_t i = 1; i < t->n; i++) {
+        uint32_t own = of_frame[t->nodes[i].frame];
+
+        of_node[i] = own == REMARK ? of_node[t->nodes[i].parent] : own;
+    }
+    free(of_frame);
+    return of_node;
+}
+
+/* By package: those of most weight have hues of their own. Fills the legend. False when no frame
+ * has one. */
+static bool paint_packages(struct paint *paint, struct picture *p) {
+    const struct calltree *t = &p->stacks->tree;
+    uint32_t *package = packages_of_nodes(paint, t), n = paint->packages.n;
+    struct weighed *order = xcalloc((size_t)n + 1, sizeof(*order));
+    uint8_t *category = xcalloc((size_t)n + 1, 1);
+    uint64_t others = 0;
+
     for (uint32_t i = 1; i < t->n; i++)
-        order[package[t->nodes[i].frame]].weight += p->own[i];
-    native = order[0].weight;
-    for (uint32_t i = 1; i <= paint->packages.n; i++)
+        order[package[i]].weight += p->own[i];
+    for (uint32_t i = 1; i <= n; i++)
         order[i].id = i;
-    qsort(order + 1, paint->packages.n, sizeof(*order), by_weight);
-    memset(of_package, OTHER, (size_t)paint->packages.n + 1);
-    for (uint32_t i = 1; i <= paint->packages.n; i++) {
-        if (i <= NAMED && order[i].weight > 0) {
+    qsort(order + 1, n, sizeof(*order), by_weight);
+    category[0] = NATIVE;
+    for (uint32_t i = 1; i <= n; i++) {
+        bool named = i <= NAMED && order[i].weight > 0;
+
+        category[order[i].id] = named ? package_order[i - 1] : OTHER;
+        others += named ? 0 : order[i].weight;
+        if (named) {
             size_t len;
             const char *name = intern_text(&paint->packages, order[i].id, &len);
 
-            of_package[order[i].id] = package_order[i - 1];
             add_legend(paint, name, len, package_order[i - 1], order[i].weight, p->all);
-        } else {
-            others += order[i].weight;
         }
     }
     if (others > 0)
         add_legend(paint, "other packages", 14, OTHER, others, p->all);
-    if (native > 0)
-        add_legend(paint, "no Python file", 14, NATIVE, native, p->all);
-    of_package[0] = NATIVE;
-    for (uint32_t id = 1; id <= t->frames.n; id++)
-        category[id] = of_package[package[id]];
+    if (order[0].weight > 0)
+        add_legend(paint, "no Python file", 14, NATIVE, order[0].weight, p->all);
+    for (uint32_t i = 1; i < p->count; i++)
+        p->frames[i].color = (uint8_t)(RUN + category[package[p->frames[i].node]]);
+    free(category);
     free(order);
-    free(of_package);
     free(package);
-    return category;
+    if (n == 0)
+        paint->legends = 0;
+    return n > 0;
 }
 
-/* The same by name alone: a number from 0 to 11 that the name always has. */
-static uint8_t *categories_by_name(const struct picture *p) {
-    const struct intern *frames = &p->stacks->tree.frames;
-    uint8_t *category = xcalloc((size_t)frames->n + 1, 1);
+/* By name: a shade that the name always has. */
+static void paint_names(struct picture *p) {
+    const struct calltree *t = &p->stacks->tree;
 
-    for (uint32_t id = 1; id <= frames->n; id++) {
+    for (uint32_t i = 1; i < p->count; i++) {
         size_t len;
-        const char *s = intern_text(frames, id, &len);
+        const char *s = intern_text(&t->frames, t->nodes[p->frames[i].node].frame, &len);
         uint32_t h = 2166136261U; /* FNV-1a */
 
-        for (size_t i = 0; i < len; i++)
-            h = (h ^ (unsigned char)s[i]) * 16777619U;
-        category[id] = (uint8_t)((h >> 16) % SHADES);
+        for (size_t c = 0; c < len; c++)
+            h = (h ^ (unsigned char)s[c]) * 16777619U;
+        p->frames[i].color = (uint8_t)(HOT + (h >> 16) % SHADES);
     }
-    return category;
-}
-
-static bool has_packages(const struct picture *p) {
-    const struct intern *frames = &p->stacks->tree.frames;
-    const char *name;
-    size_t len, n;
-
-    for (uint32_t id = 1; id <= frames->n; id++) {
-        const char *text = intern_text(frames, id, &len);
-
-        if (len > 0 && package_of(text, len, &name, &n))
-            return true;
-    }
-    return false;
 }
 
 /* The hue of a stage: the last two, waiting and other, have none. */
@@ -243,7 +249,7 @@ static void paint_stages(struct paint *paint, struct picture *p, uint64_t *waits
 
     stages_read(&paint->stages, p->opts->stages);
     waiting = stages_waiting(&paint->stages);
-    stage = stages_of_nodes(&paint->stages, t);
+    stage = stages_of_nodes(&paint->stages, t, !p->opts->no_wait);
     for (uint32_t i = 1; i < t->n; i++) {
         weight[stage[i]] += p->own[i];
         if (stage[i] == waiting)
@@ -264,18 +270,19 @@ static void paint_change(struct paint *paint, struct picture *p) {
     static const char *const labels[CHANGES] = {"-10 points", "-2",   "-0.5", "-0.1",      "0",
                                                 "+0.1",       "+0.5", "+2",   "+10 points"};
     bool base = p->opts->widths_base;
+    double whole = (double)(base ? p->stacks->base_total : p->stacks->tree.total);
 
     for (uint32_t i = 1; i < p->count; i++) {
         const struct frame *f = &p->frames[i];
         double grown = (double)f->weight - (double)f->base,
-               points = 100 * (base ? -grown : grown) / (double)p->all;
+               points = 100 * (base ? -grown : grown) / whole;
         int step = 0;
 
         while (step < 4 && fabs(points) >= change_points[step])
             step++;
         p->frames[i].color = (uint8_t)(CHANGE + 4 + (points < 0 ? -step : step));
     }
-    for (uint8_t i = 0; i < CHANGES; i++)
+    for (int i = 0; i < CHANGES; i++)
         paint->legend[paint->legends++] =
             (struct legend){labels[i], strlen(labels[i]), -1, (uint8_t)(CHANGE + i)};
 }
@@ -324,15 +331,9 @@ void paint(struct paint *out, struct picture *p) {
         paint_change(out, p);
     } else if (p->opts->colors == COLORS_STAGES) {
         paint_stages(out, p, waits);
-    } else {
-        bool by_package = p->opts->colors == COLORS_PYTHON && has_packages(p);
-        uint8_t *category = by_package ? categories_by_package(out, p) : categories_by_name(p);
-
-        base = by_package ? RUN : HOT;
-        for (uint32_t i = 1; i < p->count; i++)
-            p->frames[i].color =
-                (uint8_t)(base + category[p->stacks->tree.nodes[p->frames[i].node].frame]);
-        free(category);
+    } else if (p->opts->colors == COLORS_HASH || !paint_packages(out, p)) {
+        paint_names(p);
+        base = HOT;
     }
     if (p->opts->colors != COLORS_DIFF) {
         if (!p->opts->no_wait)

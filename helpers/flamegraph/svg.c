@@ -29,18 +29,9 @@ enum {
  * estimates. */
 static const double char_px = 6.65, small_px = 6.4;
 
-static void put_number(struct buf *b, uint64_t n) {
-    char text[24], *p = text + sizeof(text);
-
-    do
-        *--p = (char)('0' + n % 10);
-    while (n /= 10);
-    buf_add(b, p, (size_t)(text + sizeof(text) - p));
-}
-
 /* Hundredths, as 12.3 for 1230. */
 static void put_hundredths(struct buf *b, uint64_t n) {
-    put_number(b, n / 100);
+    buf_addu(b, n / 100);
     if (n % 100 == 0)
         return;
     buf_addc(b, '.');
@@ -73,7 +64,7 @@ static void put_amount(struct buf *b, const struct picture *p, uint64_t weight) 
     if (p->stacks->scale == 1)
         put_grouped(b, weight);
     else
-        stacks_put_weight(b, weight, p->stacks->scale);
+        weight_put(b, weight, p->stacks->scale);
     buf_addc(b, ' ');
     frame_put_xml(b, unit, strlen(unit), 0);
 }
@@ -219,7 +210,7 @@ static void put_data(struct buf *b, const struct picture *p, const struct names 
             for (int n = 0; n < (p->opts->diff ? 5 : 4); n++) {
                 if (n > 0 || i > p->row[row])
                     buf_addc(b, ' ');
-                put_number(b, numbers[n]);
+                buf_addu(b, numbers[n]);
             }
             end = f->start + f->weight;
         }
@@ -240,15 +231,49 @@ static uint32_t put_line(struct buf *b, const struct options *o, uint32_t y, con
     return y + LINE;
 }
 
-static uint32_t put_facts(struct buf *b, const struct picture *p, uint32_t y) {
+static uint32_t put_diff_facts(struct buf *b, const struct picture *p, uint32_t y) {
+    static const char vanished[] =
+        "Only stacks of the baseline that the candidate does not have. Widths: baseline";
+    const struct options *o = p->opts;
     const struct stacks *s = p->stacks;
+    struct buf line = {0};
+    uint64_t gone = 0;
+
+    if (o->vanished) {
+        y = put_line(b, o, y, "s", vanished, sizeof(vanished) - 1, small_px);
+    } else {
+        buf_printf(&line,
+                   "Widths: %s. Red grew and blue shrank from baseline to candidate, in points of "
+                   "the whole",
+                   o->widths_base ? "baseline" : "candidate");
+        y = put_line(b, o, y, "s", line.data, line.len, small_px);
+    }
+    for (uint32_t i = 1; i < s->tree.n; i++)
+        gone += s->tree.nodes[i].weight == 0 ? s->base[i] : 0;
+    line.len = 0;
+    buf_adds(&line, "Baseline ");
+    put_amount(&line, p, s->base_total);
+    buf_adds(&line, ", candidate ");
+    put_amount(&line, p, s->tree.total);
+    buf_adds(&line, "; ");
+    put_percent(&line, gone, s->base_total);
+    buf_adds(&line, " of the baseline is in stacks that vanished");
+    y = put_line(b, o, y, "s", line.data, line.len, small_px);
+    buf_free(&line);
+    return y;
+}
+
+static uint32_t put_facts(struct buf *b, const struct picture *p, uint32_t y) {
     const struct options *o = p->opts;
     struct buf line = {0};
+    uint64_t stacks = 0;
 
+    for (uint32_t i = 1; i < p->stacks->tree.n; i++)
+        stacks += p->own[i] > 0;
     put_amount(&line, p, p->all);
     buf_adds(&line, " in ");
-    put_grouped(&line, s->stacks);
-    buf_adds(&line, s->stacks == 1 ? " stack" : " stacks");
+    put_grouped(&line, stacks);
+    buf_adds(&line, stacks == 1 ? " stack" : " stacks");
     if (p->hidden > 0) {
         buf_adds(&line, ". Not drawn: ");
         put_grouped(&line, p->hidden);
@@ -257,38 +282,11 @@ static uint32_t put_facts(struct buf *b, const struct picture *p, uint32_t y) {
         put_percent(&line, p->hidden_weight, p->all);
         buf_adds(&line, " of the weight ends in them");
     }
-    if (s->bad > 0)
-        buf_printf(&line, ". %" PRIu64 " lines of the input were no stacks", s->bad);
+    if (p->stacks->file.bad > 0)
+        buf_printf(&line, ". %" PRIu64 " lines of the input were no stacks", p->stacks->file.bad);
     y = put_line(b, o, y, "s", line.data, line.len, small_px);
-    if (o->diff) {
-        uint64_t gone = 0, *base = s->base;
-
-        for (uint32_t i = 1; i < s->tree.n; i++)
-            gone += s->tree.nodes[i].weight == 0 ? base[i] : 0;
-        line.len = 0;
-        if (o->vanished) {
-            buf_adds(
-                &line,
-                "Only stacks of the baseline that the candidate does not have. Widths: baseline");
-        } else {
-            buf_printf(&line,
-                       "Widths: %s. Red grew, blue shrank from baseline to candidate, in points of "
-                       "the whole",
-                       o->widths_base ? "baseline" : "candidate");
-        }
-        buf_adds(&line, ". Baseline ");
-        put_amount(&line, p, s->base_total);
-        buf_adds(&line, ", candidate ");
-        put_amount(&line, p, s->tree.total);
-        if (!o->widths_base) {
-            buf_adds(&line, ". ");
-            put_percent(&line, gone, s->base_total);
-            buf_adds(&line, " of the baseline is in stacks that vanished");
-        }
-        y = put_line(b, o, y, "s", line.data, line.len, small_px);
-    }
     buf_free(&line);
-    return y;
+    return o->diff ? put_diff_facts(b, p, y) : y;
 }
 
 static uint32_t put_legend(struct buf *b, const struct picture *p, const struct paint *paint,
@@ -333,7 +331,7 @@ static void put_head(struct buf *b, const struct options *o, uint32_t height,
     buf_adds(b, ">\n<title>");
     (void)frame_put_xml(b, o->title, strlen(o->title), 0);
     buf_adds(b, "</title>\n<style>\n");
-    buf_add(b, style_css, (size_t)(style_css_end - style_css));
+    buf_adds(b, style_css);
     buf_add(b, rules->data, rules->len);
     buf_adds(b, "</style>\n<rect class=\"bg\" width=\"100%\" height=\"100%\"/>\n");
     buf_add(b, above->data, above->len);
@@ -369,7 +367,7 @@ void svg_write(struct buf *b, const struct picture *p, const struct paint *paint
     buf_adds(b, "</g>\n");
     put_data(b, p, &names);
     buf_adds(b, "<script><![CDATA[\n");
-    buf_add(b, view_js, (size_t)(view_js_end - view_js));
+    buf_adds(b, view_js);
     buf_adds(b, "]]></script>\n</svg>\n");
     names_free(&names);
     buf_free(&above);

@@ -5,10 +5,8 @@
 #include "flamegraph.h"
 
 #define CARRY(name, file)                                                                          \
-    __asm__(".pushsection .rodata\n"                                                               \
-            ".global " #name "\n" #name ":\n.incbin \"" file "\"\n"                                \
-            ".global " #name "_end\n" #name "_end:\n.byte 0\n"                                     \
-            ".popsection\n")
+    __asm__(".pushsection .rodata\n.global " #name "\n" #name ":\n.incbin \"" file                 \
+            "\"\n.byte 0\n.popsection\n")
 
 CARRY(style_css, "helpers/flamegraph/style.css");
 CARRY(view_js, "helpers/flamegraph/view.js");

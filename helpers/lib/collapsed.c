@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
+
 void collapsed_init(struct collapsed *c, struct calltree *tree) {
     *c = (struct collapsed){.tree = tree, .cap = 64};
     c->steps = xcalloc(c->cap, sizeof(*c->steps));
@@ -39,21 +41,11 @@ bool collapsed_split(const char *line, size_t len, size_t *stack_len, uint64_t *
     return *stack_len > 0;
 }
 
-static size_t common_prefix(const char *a, const char *b, size_t max) {
-    size_t i = 0;
-
-    for (; i + 8 <= max && hash_load8(a + i) == hash_load8(b + i); i += 8)
-        continue;
-    while (i < max && a[i] == b[i])
-        i++;
-    return i;
-}
-
 uint32_t collapsed_node(struct collapsed *c, const char *stack, size_t stack_len) {
     struct calltree_at at = calltree_root(c->tree);
     size_t same, from = 0;
 
-    same = common_prefix(stack, c->last.data, stack_len < c->last.len ? stack_len : c->last.len);
+    same = bytes_common(stack, c->last.data, stack_len < c->last.len ? stack_len : c->last.len);
     while (c->n > 0 && (c->steps[c->n - 1].end > same || (c->steps[c->n - 1].end < stack_len &&
                                                           stack[c->steps[c->n - 1].end] != ';')))
         c->n--;

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "frametext.h"
 
-#include <inttypes.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "utf8.h"
@@ -40,6 +38,23 @@ static size_t columns_of(const char *s, size_t len) {
     return n;
 }
 
+static const char *xml_entity(char c) {
+    switch (c) {
+    case '&':
+        return "&amp;";
+    case '<':
+        return "&lt;";
+    case '>':
+        return "&gt;";
+    case '"':
+        return "&quot;";
+    case '\'':
+        return "&#39;";
+    default:
+        return NULL;
+    }
+}
+
 static size_t put(struct buf *b, const char *s, size_t len, size_t columns, bool xml) {
     size_t n = 0, limit = columns > 0 ? columns : SIZE_MAX;
     /* Only text that is longer in bytes can be longer in characters. */
@@ -51,8 +66,8 @@ static size_t put(struct buf *b, const char *s, size_t len, size_t columns, bool
 
         if (shown == 0)
             buf_adds(b, REPLACED);
-        else if (xml && (c == '&' || c == '<' || c == '>' || c == '"' || c == '\''))
-            buf_printf(b, "&#%d;", c);
+        else if (xml && xml_entity(c))
+            buf_adds(b, xml_entity(c));
         else if (shown == 1)
             buf_addc(b, c);
         else
@@ -109,12 +124,14 @@ size_t frame_line_number(const char *s, size_t len, size_t *at) {
 }
 
 void put_grouped(struct buf *b, uint64_t n) {
-    char text[24];
-    int len = snprintf(text, sizeof(text), "%" PRIu64, n);
+    uint64_t thousands = 1;
 
-    for (int i = 0; i < len; i++) {
-        if (i > 0 && (len - i) % 3 == 0)
-            buf_addc(b, ',');
-        buf_addc(b, text[i]);
+    while (n / thousands >= 1000)
+        thousands *= 1000;
+    buf_addu(b, n / thousands);
+    for (thousands /= 1000; thousands > 0; thousands /= 1000) {
+        buf_addc(b, ',');
+        for (uint64_t digit = 100; digit > 0; digit /= 10)
+            buf_addc(b, (char)('0' + n / thousands % 1000 / digit % 10));
     }
 }

@@ -122,12 +122,13 @@ int stages_match(const struct stages *s, const char *frame, size_t len) {
     return STAGES_NOTHING;
 }
 
-/* C code, by how py-spy and perf name it: no Python file. */
+/* C code, by how py-spy and perf name it: no Python file, and no remark in brackets. */
 static bool is_native(const char *frame, size_t len) {
-    return !memmem(frame, len, ".py", 3) && !memmem(frame, len, "<frozen", 7);
+    return len > 0 && frame[0] != '[' && !memmem(frame, len, ".py", 3) &&
+           !memmem(frame, len, "<frozen", 7);
 }
 
-uint8_t *stages_of_nodes(const struct stages *s, const struct calltree *t) {
+uint8_t *stages_of_nodes(const struct stages *s, const struct calltree *t, bool waits) {
     uint8_t *of_node = xcalloc(t->n, 1), *of_frame = xcalloc((size_t)t->frames.n + 1, 1);
     uint8_t waiting = (uint8_t)stages_waiting(s), other = (uint8_t)stages_other(s);
     uint8_t native = (uint8_t)(other + 1);
@@ -137,7 +138,7 @@ uint8_t *stages_of_nodes(const struct stages *s, const struct calltree *t) {
         const char *frame = intern_text(&t->frames, id, &len);
         int stage = stages_match(s, frame, len);
 
-        if (stage == STAGES_NOTHING && stacks_is_wait(frame, len))
+        if (stage == STAGES_NOTHING && waits && stacks_is_wait(frame, len))
             stage = waiting;
         else if (stage == STAGES_NOTHING)
             stage = is_native(frame, len) ? native : other;
@@ -149,12 +150,7 @@ uint8_t *stages_of_nodes(const struct stages *s, const struct calltree *t) {
 
         /* What waits says nothing of what it waits for: that is for the frames around it to say. C
          * code beneath a frame that waits is how it waits. */
-        if (own < waiting)
-            of_node[i] = own;
-        else if (outer < waiting || own == native)
-            of_node[i] = outer;
-        else
-            of_node[i] = own;
+        of_node[i] = own >= waiting && (outer < waiting || own == native) ? outer : own;
     }
     free(of_frame);
     return of_node;

@@ -7,6 +7,7 @@
 #ifndef LIB_STAGES_H
 #define LIB_STAGES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,7 +44,8 @@ static inline int stages_other(const struct stages *s) {
 /* The stage of a frame, or STAGES_NOTHING. */
 int stages_match(const struct stages *s, const char *frame, size_t len);
 
-/* out[node] = stage of the stack that ends at that node. The caller frees it. */
-uint8_t *stages_of_nodes(const struct stages *s, const struct calltree *t);
+/* out[node] = stage of the stack that ends at that node. `waits`: innermost frames in brackets mean
+ * waiting. The caller frees it. */
+uint8_t *stages_of_nodes(const struct stages *s, const struct calltree *t, bool waits);
 
 #endif
