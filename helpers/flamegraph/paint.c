@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * A colour for each frame. Running is warm or its category's hue, waiting is blue or that hue
- * turned to blue; the text on all of them is dark. Measured contrast of text to fill: 5.9 and more
+ * turned to blue; the text on all of them is dark. Measured contrast of text to fill: 5.4 and more
  * (WCAG asks for 4.5).
  */
 #include <math.h>

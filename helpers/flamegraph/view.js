@@ -250,9 +250,9 @@
   const open = () => {
     const asked = new URLSearchParams(alone ? location.hash.slice(1) : '');
     const [depth, start] = (asked.get('at') || '').split(',').map(Number);
-    const frame = rows[depth] && rows[depth].frames.find(f => f.start === start);
-    if (frame && frame !== view) zoom(frame);
-    if (asked.get('find')) search(asked.get('find'));
+    const frame = rows[depth] && rows[depth].frames.find(f => f.start === start) || root, text = asked.get('find') || '';
+    if (frame !== view) zoom(frame);
+    if (text !== input.value) search(text);
   };
   hide();
   svg.append(tip, panel);

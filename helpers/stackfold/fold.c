@@ -372,6 +372,16 @@ static const char *sample(struct fold *f, const char *p, const char *line_end, c
         ok = !perf_is_comment(p, len) && header(f, p, len, &h, &t);
     else
         ok = f->blank && perf_is_frame(p, len);
+    /* `-F comm,ip,sym`: a line that frames follow is a name. */
+    if (!ok && plain && f->blank && *p != '#') {
+        const char *nl = memchr(stack, '\n', (size_t)(end - stack));
+
+        if (!nl && !eof)
+            return NULL;
+        ok = nl && *stack == '\t' && perf_is_frame(stack, (size_t)(nl - stack));
+        h = (struct perf_header){.comm = perf_trim(p, len)};
+        t = NULL;
+    }
     /* A header that ends with the input before its event was cut, and its period may be, too. */
     if (ok && plain && eof && cut && stack == end && h.event.len == 0)
         ok = false;

@@ -27,7 +27,7 @@ static bool is_blank(char c) {
     return c == ' ' || c == '\t' || c == '\r';
 }
 
-static struct text trim(const char *s, size_t len) {
+struct text perf_trim(const char *s, size_t len) {
     while (len > 0 && is_blank(*s))
         s++, len--;
     while (len > 0 && is_blank(s[len - 1]))
@@ -110,7 +110,7 @@ static bool before_time(const char *line, size_t end, struct perf_header *h) {
     known = ids(line + word, end - word, h);
     /* "%5d/%-5d": the blanks that fill up a short tid stand after it, those of a short pid before
      * it. */
-    h->comm = trim(line, known ? word : end);
+    h->comm = perf_trim(line, known ? word : end);
     return known || cpu;
 }
 
@@ -139,7 +139,7 @@ bool perf_after_time(const char *s, size_t len, struct perf_header *h) {
         h->event = (struct text){s + i, stop - 1 - i};
         i = stop;
     }
-    h->rest = trim(s + i, len - i);
+    h->rest = perf_trim(s + i, len - i);
     return true;
 }
 
@@ -200,7 +200,7 @@ bool perf_header(const char *line, size_t len, struct perf_header *h) {
         return false;
     /* `-F comm,time,event`: all before the time is the name. */
     *h = (struct perf_header){.prefix = (size_t)time_start(line, (size_t)first)};
-    h->comm = trim(line, h->prefix);
+    h->comm = perf_trim(line, h->prefix);
     return perf_after_time(line + first + 1, len - (size_t)first - 1, h);
 }
 
@@ -300,7 +300,7 @@ static struct text without_address(struct text t) {
 }
 
 bool perf_frame(const char *line, size_t len, struct perf_frame *f) {
-    struct text t = trim(line, len);
+    struct text t = perf_trim(line, len);
     size_t symbol_len, plus;
     ptrdiff_t at;
 
@@ -318,7 +318,7 @@ bool perf_frame(const char *line, size_t len, struct perf_frame *f) {
         symbol_len = (size_t)at;
     }
     if (symbol_len < t.len && f->kind == PERF_USER) {
-        f->dso = trim(t.s + symbol_len, t.len - symbol_len);
+        f->dso = perf_trim(t.s + symbol_len, t.len - symbol_len);
         if (starts(f->dso, "(") && ends(f->dso, ")"))
             f->dso = (struct text){f->dso.s + 1, f->dso.len - 2};
         f->kind = is_kernel(f->dso) ? PERF_KERNEL : is_jit(f->dso) ? PERF_JIT : PERF_USER;
@@ -326,14 +326,14 @@ bool perf_frame(const char *line, size_t len, struct perf_frame *f) {
     f->symbol = (struct text){t.s, symbol_len};
     if (offset_end(f->symbol, &plus) == (ptrdiff_t)symbol_len)
         f->symbol.len = plus;
-    f->symbol = trim(f->symbol.s, f->symbol.len);
+    f->symbol = perf_trim(f->symbol.s, f->symbol.len);
     if (f->symbol.len == 0)
         f->symbol = (struct text){"[unknown]", strlen("[unknown]")};
     return true;
 }
 
 bool perf_is_frame(const char *line, size_t len) {
-    struct text t = trim(line, len);
+    struct text t = perf_trim(line, len);
     size_t i = 0;
 
     while (i < t.len && is_hex(t.s[i]))

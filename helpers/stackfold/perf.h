@@ -16,6 +16,9 @@ struct text {
     size_t len;
 };
 
+/* Without the blanks around it. */
+struct text perf_trim(const char *s, size_t len);
+
 /* `comm  pid/tid [cpu]  time: period event: rest`; all but one of time and event may be missing. */
 struct perf_header {
     struct text comm; /* trimmed; empty when it is not printed */

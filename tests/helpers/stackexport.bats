@@ -89,6 +89,8 @@ Locations'
     stackexport --format pprof hostile.folded >hostile.pb.gz
     run -0 pprof -raw hostile.pb.gz
     matches "$output" ' 3: 5 4 3 2 1 '
+    run -0 stackexport - <<<'12345) 1'
+    equal "$(jq -r '.shared.frames[0].name' <<<"$output")" '12345)'
     zcat hostile.pb.gz | python3 -c 'import sys; sys.exit("\ufffd\ufffd".encode() not in sys.stdin.buffer.read())'
 }
 

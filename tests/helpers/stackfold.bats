@@ -6,11 +6,11 @@ load ../lib/common
 SCRIPTS=$FIXTURES/perf-script
 
 # Samples in each recording, counted by hand: what the weights of the output must add up to.
-declare -gA SAMPLES=(["comm-absent"]=3 ["comm-brackets"]=4 ["comm-ends-in-number"]=3 ["comm-semicolon"]=2 ["comments"]=2 ["crlf"]=2
+declare -gA SAMPLES=(["comm-absent"]=3 ["comm-brackets"]=4 ["comm-ends-in-number"]=3 ["comm-only"]=2 ["comm-semicolon"]=2 ["comments"]=2 ["crlf"]=2
     ["dso-spaces-deleted"]=1 ["empty-callchain"]=3 ["go-methods"]=1 ["header-truncated"]=1 ["ids-missing"]=1 ["inlined"]=2 ["jit"]=1
     ["kernel"]=2 ["last-line-truncated"]=2 ["last-stack-unterminated"]=2 ["missing-blank-line"]=3 ["no-header"]=2 ["not-utf8"]=1
     ["odd-lines"]=2 ["one-line-stacks"]=3 ["period-missing"]=3 ["pid-and-tid"]=4 ["records"]=2 ["rust-arrow"]=1 ["several-events"]=5
-    ["spaces-for-tabs"]=2 ["srcline"]=2 ["symbol-newline"]=2 ["symbol-semicolon"]=1 ["templates"]=2 ["time-missing"]=5
+    ["spaces-for-tabs"]=2 ["srcline"]=2 ["symbol-newline"]=2 ["symbol-semicolon"]=1 ["tab-in-symbol"]=2 ["templates"]=2 ["time-missing"]=5
     ["tracepoints"]=4 ["unknown"]=1)
 
 # folds NAME [OPTION]…: folds a recording and compares with the golden file of that name and options.
@@ -62,6 +62,10 @@ samples() {
 @test "a comm may have brackets, colons, a time, and more than 15 characters" { folds comm-brackets; }
 @test "without comm a stack begins with its outermost frame" { folds comm-absent; }
 @test "without ids all before the time is comm" { folds ids-missing; }
+@test "a header may be comm alone" {
+    folds comm-only
+    matches "$stderr" "left out: 1, the first: 'empty '"
+}
 @test "stacks without headers are samples" { folds no-header; }
 @test "the arrow of a Rust type is no inlined call" { folds rust-arrow; }
 @test "templates, argument lists, operator() and anonymous namespaces stay whole" { folds templates; }
@@ -70,6 +74,7 @@ samples() {
 @test "a semicolon in a symbol becomes a colon" { folds symbol-semicolon; }
 @test "a newline in a symbol loses neither the frames after it nor the count" { folds symbol-newline; }
 @test "an unknown symbol is named after its dso" { folds unknown --annotate; }
+@test "a tab in a symbol does not begin a line" { folds tab-in-symbol; }
 @test "the last stack counts without a blank line after it" { folds last-stack-unterminated; }
 @test "a stack whose last line is cut counts" { folds last-line-truncated; }
 @test "the next header ends a stack, too" { folds missing-blank-line; }
@@ -107,7 +112,7 @@ samples() {
 
 @test "lines that are not understood are counted and shown" {
     folds odd-lines
-    equal "$stderr" "stackfold: lines not understood and left out: 3, the first: 'what is this?'"
+    equal "$stderr" "stackfold: lines not understood and left out: 4, the first: 'what is this?'"
 }
 
 @test "perf's notes between samples are no samples, and what it lost is said" {
@@ -191,6 +196,16 @@ samples() {
     stackfold "$SCRIPTS/templates.txt" >"$BATS_TEST_TMPDIR/whole"
     dd if="$SCRIPTS/templates.txt" bs=7 status=none | stackfold - >"$BATS_TEST_TMPDIR/pieces"
     cmp "$BATS_TEST_TMPDIR/whole" "$BATS_TEST_TMPDIR/pieces"
+}
+
+@test "lines are counted once, wherever the text is cut into pieces" {
+    local i
+    for ((i = 0; i < 3000; i++)); do
+        cat "$SCRIPTS/symbol-newline.txt"
+    done >"$BATS_TEST_TMPDIR/many"
+    run -0 --separate-stderr stackfold "$BATS_TEST_TMPDIR/many"
+    equal "$output" $'app;main 3000\napp;main;two 3000'
+    matches "$stderr" "left out: 3000,"
 }
 
 @test "stacks and lines larger than any buffer are folded" {
