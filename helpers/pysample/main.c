@@ -134,7 +134,7 @@ static void parse(int argc, char **argv) {
             exit(EX_USAGE);
         }
     }
-    if (optind > 0 && strcmp(argv[optind - 1], "--") == 0 && optind < argc)
+    if (optind > 1 && strcmp(argv[optind - 1], "--") == 0 && optind < argc)
         opts.run.command = argv + optind;
     else if (argc - optind == 1)
         opts.run.pid = opt_pid("PID", argv[optind]);
@@ -185,7 +185,8 @@ static int once(struct session *s) {
         out_json(s, &text);
     else
         out_tree(s, &text);
-    (void)fwrite(text.data, 1, text.len, stdout);
+    if (text.len)
+        (void)fwrite(text.data, 1, text.len, stdout);
     buf_free(&text);
     return EX_DONE;
 }
