@@ -394,17 +394,20 @@ static void need_units(struct code *code) {
 uint32_t code_text(struct codes *c, struct code *code, uint32_t unit) {
     char text[1600];
     int32_t line;
+    uint32_t id;
 
     need_units(code);
-    if (code->unit[unit] >> 2)
-        return code->unit[unit] >> 2;
+    id = code->unit[unit] >> 2;
+    if (id)
+        return id;
     line = line_of(c, code, unit);
     if (line > 0)
         (void)snprintf(text, sizeof(text), "%s:%d)", code->label, line);
     else
         (void)snprintf(text, sizeof(text), "%s)", code->label);
-    code->unit[unit] |= text_id(c->texts, text) << 2;
-    return code->unit[unit] >> 2;
+    id = text_id(c->texts, text);
+    code->unit[unit] |= id << 2;
+    return id;
 }
 
 bool code_delegates(struct codes *c, struct code *code, uint32_t unit) {

@@ -280,7 +280,7 @@ int run_record(struct session *s, const struct run_options *opt) {
         if (strcmp(r.info.loop, "none") == 0 && s->attached)
             r.info.loop = session_loop(s);
         if (now >= r.next_write)
-            ok = write_all(&r, now);
+            ok = write_all(&r, r.boundary); /* up to where time is accounted for */
         /* Slots that have passed meanwhile are missed, not made up for. Never more than half of a
          * processor: where a sample takes longer than half a period, the rate sinks. */
         at = run_now();
