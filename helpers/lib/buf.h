@@ -23,8 +23,8 @@ void buf_add(struct buf *b, const void *data, size_t len);
 void buf_adds(struct buf *b, const char *s);
 void buf_addc(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Adds `len` bytes as the inside of a JSON string: quotes, backslashes and controls escaped, bytes that are
- * not UTF-8 replaced by U+FFFD. */
+/* Adds `len` bytes as the inside of a JSON string: quotes, backslashes and controls escaped, bytes
+ * that are not UTF-8 replaced by U+FFFD. */
 void buf_add_json(struct buf *b, const char *s, size_t len);
 void buf_free(struct buf *b);
 
