@@ -37,61 +37,80 @@ CORES = 1; MIB = 2; THREADS = 3; FDS = 4; MIB_S = 5
 SYSTEM = 1; TOTAL = 2; DELAY = 3; RSS = 4; PSS = 5; USS = 6; THREADS_KNOWN = 7; FDS_KNOWN = 8
 READ = 9; WRITE = 10; RCHAR = 11; WCHAR = 12
 
-set terminal svg size 1100,960 font "sans-serif,13" background rgb "white" noenhanced name "timeline"
-set output out
-set datafile missing "NaN"
-
 blue = "#3b75af"; light = "#a9c8e6"; orange = "#e08a3c"; red = "#c44e52"; green = "#4c9a5b"; purple = "#8766a8"
 grey = "#8a8a8a"
 PANELS = 4
-LEFT = 0.075; RIGHT = 0.935; PANEL = 0.157; GAP = 0.055; TOP = 0.868
 
-# --- what the panels share
-set multiplot
-set label 1 title at screen LEFT, screen 0.975 left font "sans-serif,17"
-set label 2 sprintf("%.1f s", last - first) at screen RIGHT, screen 0.975 right textcolor rgb grey
-set border 3 linecolor rgb grey
-set tics nomirror out scale 0.5 textcolor rgb "#333333"
-set grid ytics linetype 1 linecolor rgb "#e6e6e6" linewidth 1
-set lmargin at screen LEFT
-set rmargin at screen RIGHT
-# From 0 where the first sample is as good as there.
-set xrange [(first < 0.02 * (last - first) ? 0 : first):(last > first ? last : first + 1)]
-set style fill solid 1 noborder
-set ylabel offset 0.5, 0 textcolor rgb "#333333"
-
-# --- marks: a line through every panel, the label above the first panel, in the first row where it has room
+# --- marks: each label goes into the lowest of six rows where it has room; without room the line stays without label
 lines = ""
 if (strlen(marks) > 0) {
     # Blanks in a label become no-break spaces, so that a label is one word.
     lines = system("awk -F '\t' '/^[0-9]/ && NF > 1 { gsub(/ /, \"\302\240\", $2); print $1, $2 }' < " . quoted(marks))
     if (GPVAL_SYSTEM_ERRNO != 0) { exit error "timeline.gp: cannot read " . marks }
 }
-array row_end[3] = [-1, -1, -1]
-do for [i = 1:words(lines) / 2] {
-    t = real(word(lines, 2 * i - 1))
-    if (t < first || t > last || last <= first) { continue }
-    mark = word(lines, 2 * i)
-    # A letter takes about 7 of 946 pixels. A label that would leave the picture stands left of its line.
-    wide = (strlen(mark) + 1.5) * 7.0 / 946
-    place = (t - first) / (last - first)
-    flip = place + wide > 1.05
-    row = 1
-    while (row < 3 && row_end[row] > (flip ? place - wide : place)) { row = row + 1 }
-    row_end[row] = (flip ? place : place + wide)
-    set arrow 10 + i from first t, graph 0 to first t, graph 1 nohead linecolor rgb "#555555" linewidth 1 dashtype 3 front
-    set label 10 + i mark at first t, screen (TOP + 0.024 + 0.018 * row) left font "sans-serif,12" textcolor rgb "#555555" offset 0.4, 0
-    if (flip) { set label 10 + i right offset -0.4, 0 }
-}
+mark_t(i) = real(word(lines, 2 * i - 1))
+mark_label(i) = word(lines, 2 * i)
+mark_shown(i) = mark_t(i) >= first && mark_t(i) <= last && last > first
+ROWS = 6
+# Pixels: the picture and its edges, and about what a letter takes.
+WIDTH = 1100; LEFT = 82; RIGHT = 1028; LETTER = 6.6
+mark_x(i) = LEFT + (mark_t(i) - first) / (last - first) * (RIGHT - LEFT)
+mark_width(i) = (strlen(mark_label(i)) + 2) * LETTER
+# A label that would leave the picture stands left of its line.
+mark_left(i) = mark_x(i) + mark_width(i) > WIDTH
+array row_end[ROWS]
+do for [row = 1:ROWS] { row_end[row] = 0 }
 marked = words(lines) / 2
+array mark_row[marked + 1]
+rows = 1
+do for [i = 1:marked] {
+    mark_row[i] = 0
+    if (!mark_shown(i)) { continue }
+    row = 1
+    while (row <= ROWS && row_end[row <= ROWS ? row : 1] > mark_x(i) - (mark_left(i) ? mark_width(i) : 0)) { row = row + 1 }
+    if (row > ROWS) { continue }
+    mark_row[i] = row
+    row_end[row] = mark_x(i) + (mark_left(i) ? 0 : mark_width(i))
+    if (row > rows) { rows = row }
+}
+
+# --- what the panels share; heights in pixels from above
+TOP = 80 + 17 * rows; PANEL = 152; GAP = 53
+HEIGHT = TOP + PANELS * (PANEL + GAP) + 10
+x(pixel) = pixel * 1.0 / WIDTH
+y(pixel) = 1 - pixel * 1.0 / HEIGHT
+set terminal svg size WIDTH, HEIGHT font "sans-serif,13" background rgb "white" noenhanced name "timeline"
+set output out
+set datafile missing "NaN"
+set multiplot
+set label 1 title at screen x(LEFT), screen y(24) left font "sans-serif,17"
+set label 2 sprintf("%.1f s", last - first) at screen x(RIGHT), screen y(24) right textcolor rgb grey
+do for [i = 1:marked] {
+    if (!mark_shown(i)) { continue }
+    set arrow 10 + i from first mark_t(i), graph 0 to first mark_t(i), graph 1 nohead linecolor rgb "#555555" linewidth 1 \
+        dashtype 3 front
+    if (mark_row[i] == 0) { continue }
+    set label 10 + i mark_label(i) at first mark_t(i), screen y(TOP - 23 - 17 * mark_row[i]) left \
+        font "sans-serif,12" textcolor rgb "#555555" offset 0.4, 0
+    if (mark_left(i)) { set label 10 + i right offset -0.4, 0 }
+}
+set border 3 linecolor rgb grey
+set tics nomirror out scale 0.5 textcolor rgb "#333333"
+set grid ytics linetype 1 linecolor rgb "#e6e6e6" linewidth 1
+set lmargin at screen x(LEFT)
+set rmargin at screen x(RIGHT)
+# From 0 where the first sample is as good as there.
+set xrange [(first < 0.02 * (last - first) ? 0 : first):(last > first ? last : first + 1)]
+set style fill solid 1 noborder
+set ylabel offset 0.5, 0 textcolor rgb "#333333"
 
 # --- the panels: each puts the curves that are known into `curves`
 rate = ", $rows index 0 using (($1 + $2) / 2)"
 do for [panel = 1:PANELS] {
-    upper = TOP - (panel - 1) * (PANEL + GAP)
-    set tmargin at screen upper
-    set bmargin at screen upper - PANEL
-    set key at screen RIGHT, screen upper + 0.006 right bottom horizontal samplen 1.5 font "sans-serif,12" \
+    upper = TOP + (panel - 1) * (PANEL + GAP)
+    set tmargin at screen y(upper)
+    set bmargin at screen y(upper + PANEL)
+    set key at screen x(RIGHT), screen y(upper - 6) right bottom horizontal samplen 1.5 font "sans-serif,12" \
         textcolor rgb "#333333"
     curves = ""
     if (panel < PANELS) { set format x "" } else {
@@ -108,7 +127,7 @@ do for [panel = 1:PANELS] {
     }
     if (panel == 2) {
         # The labels of the marks, and the title, stand above the first panel only.
-        do for [i = 1:10 + words(lines) / 2] { unset label i }
+        do for [i = 1:10 + marked] { unset label i }
         set ylabel "memory (MiB)"
         set yrange [0:top(MIB)]
         set ytics step(top(MIB))
