@@ -124,11 +124,17 @@ void diff_free(struct diff *d) {
     stackfile_free(&d->file[1]);
 }
 
-void diff_read(struct diff *d, const char *path, int run) {
+struct stackfile *diff_begin(struct diff *d, int run) {
     d->run = run;
     d->first[run] = d->n;
-    stackfile_read(&d->file[run], path);
-    stackfile_report_bad(&d->file[run]);
+    return &d->file[run];
+}
+
+void diff_read(struct diff *d, const char *path, int run) {
+    struct stackfile *f = diff_begin(d, run);
+
+    stackfile_read(f, path);
+    stackfile_report_bad(f);
 }
 
 void diff_sort(struct diff *d) {

@@ -40,6 +40,9 @@ struct diff {
 void diff_init(struct diff *d);
 void diff_free(struct diff *d);
 
+/* Begins run 0, the baseline, and then 1, the candidate: lines go to what is returned. */
+struct stackfile *diff_begin(struct diff *d, int run);
+
 /* Reads a file ("-": standard input) as run 0, the baseline, and then as 1, the candidate. Says how
  * many lines were no stacks. A file that cannot be read ends the program (exit 3). */
 void diff_read(struct diff *d, const char *path, int run);
