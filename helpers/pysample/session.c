@@ -14,7 +14,7 @@
 
 enum {
     TRIES = 4,
-    BELOW_MAX = 4, /* levels of processes below a command in which Python is looked for */
+    BELOW_MAX = 4,      /* levels of processes below a command in which Python is looked for */
     FULL_NS = 100000000 /* memory is read at least so often, however still the process is */
 };
 
