@@ -47,6 +47,10 @@ struct session {
 
 /* Opens /proc/PID. A_GONE: there is no such process. */
 enum attach session_open(struct session *s, pid_t pid);
+/* Goes over to another process, not yet attached to; sums are kept. */
+enum attach session_adopt(struct session *s, pid_t pid);
+/* A process below `pid` that has Python mapped, 0 = none. */
+pid_t session_find_below(pid_t pid);
 /* Looks for Python in it; may be called again after A_NOT_YET. `why` is filled unless A_OK. */
 enum attach session_attach(struct session *s);
 /* Forgets what was attached to (the process has executed another program); sums are kept. */

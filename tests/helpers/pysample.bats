@@ -243,6 +243,15 @@ wait()' "$DIR/src/deep"
     run -0 python3 "$PROGRAMS/check.py" sum "$DIR/summary" "$DIR/wall"
 }
 
+@test "a Python that a launched script starts is found below it, and the next one too" {
+    local python
+    python=$(find_python 12)
+    run -5 --separate-stderr pysample --rate 500 --wall "$DIR/wall" -- bash -c \
+        "$python -c 'import time; time.sleep(0.3)'; $python -c 'import asyncio; asyncio.run(asyncio.sleep(0.4))'; exit 5"
+    run -0 grep -q '^<module> (<string>:1);\[blocked: clock_nanosleep\] ' "$DIR/wall"
+    run -0 grep -q ';\[sleep 0.4s\] ' "$DIR/wall"
+}
+
 @test "a command that a signal ends gives 128 and its number" {
     run -143 pysample --wall "$DIR/wall" -- "$(find_python 12)" -c 'import os; os.kill(os.getpid(), 15)'
 }
@@ -315,6 +324,30 @@ time.sleep(1)'
     until_true 10 grep -q libpython "/proc/$PID/maps" || :
     run -3 --separate-stderr pysample "$PID"
     matches "$stderr" "^pysample: $PID: it runs Python 3\.[0-9]+\.[0-9]+; only 3\.12 and 3\.13 are known$"
+}
+
+@test "a stripped library that was deleted since is read all the same" {
+    local library
+    PYTHON=$(find_python 12)
+    library=$("$PYTHON" -c 'import sysconfig; v = sysconfig.get_config_var; print(v("LIBDIR") + "/" + v("INSTSONAME") if v("Py_ENABLE_SHARED") else "")')
+    if [[ -n $library ]]; then
+        strip -s -o "$DIR/${library##*/}" "$library"
+    else # a static build: the program itself
+        strip -s -o "$DIR/python" "$PYTHON"
+        PYTHONHOME=$("$PYTHON" -c 'import sys; print(sys.base_prefix)')
+        export PYTHONHOME
+        PYTHON=$DIR/python
+    fi
+    LD_LIBRARY_PATH=$DIR program '
+import asyncio, sys
+async def main():
+    open(sys.argv[1], "w").close()
+    await asyncio.sleep(3600)
+asyncio.run(main())'
+    run -0 grep -q "$DIR" "/proc/$PID/maps"
+    rm -f "$DIR"/libpython* "$DIR/python"
+    run -0 --separate-stderr pysample --pstree "$PID"
+    matches "$output" $'\n    main \\(program.py:5\\)\n    sleep '
 }
 
 @test "a process that is not there is a failure" {
