@@ -112,10 +112,10 @@ class Corpus:
         data = text.encode("utf-8", "ignore")
         digest = sha256(data).hexdigest()
         path = f"{kind}/{name}.{kind}"
-        # The same licence lies in many packages.
-        if digest in self.seen or path in self.seen:
+        # The same licence lies in many packages, and the loader tells paths apart without regard to case.
+        if digest in self.seen or path.lower() in self.seen:
             return
-        self.seen |= {digest, path}
+        self.seen |= {digest, path.lower()}
         (self.folder / path).write_bytes(data)
         self.rows.append((path, len(data), digest))
         self.open[kind] -= 1
@@ -160,7 +160,7 @@ def main() -> None:
         print(f"corpus: {error}", file=sys.stderr)
         sys.exit(3)
     if missing := {kind: n for kind, n in corpus.open.items() if n > 0}:
-        print(f"corpus: the packages of {args.loader_python} hold too little text: {missing} files lack", file=sys.stderr)
+        print(f"corpus: too little text in the packages of {args.loader_python}: {missing} lack", file=sys.stderr)
         sys.exit(3)
     sys.stdout.write(corpus.manifest())
 

@@ -109,8 +109,9 @@ def as_html(title: str, document: list[Section]) -> str:
             elif kind == "code":
                 out.append(f"<pre><code>{escaped}</code></pre>")
             elif kind == "list":
-                items = [" ".join(item.split()) for item in re.split(r"^\s*[-*][ ]", escaped, flags=re.M) if item.strip()]
-                out.append("<ul>\n" + "\n".join(f"<li>{item}</li>" for item in items) + "\n</ul>")
+                items = re.split(r"^\s*[-*][ ]", escaped, flags=re.M)
+                listed = "\n".join(f"<li>{' '.join(item.split())}</li>" for item in items if item.strip())
+                out.append(f"<ul>\n{listed}\n</ul>")
             else:
                 out.append(f"<p>{escaped}</p>")
         out.append("</section>")

@@ -3,12 +3,12 @@
 
 Under /_standin/, not counted themselves:
   GET  /_standin/counts   what was asked so far
-  POST /_standin/fault    {"route": "points", "status": 500, "every": 4, "after": 20, "times": 3, "delay_ms": 50, "drop": true}
+  POST /_standin/fault    {"route": "points", "after": 20, "every": 4, "times": 3, "delay_ms": 50, "status": 500}
   POST /_standin/reset    counts to zero, no faults
 
 A fault hits the requests of its route (the label in the counts, or the end of its path; none: all) after the first
-`after`, each `every`-th, `times` times at most. It waits `delay_ms`, then drops the connection without an answer, or
-answers with `status`; with neither, the request is only late.
+`after`, each `every`-th, `times` times at most. It waits `delay_ms`, then drops the connection without an answer
+("drop": true), or answers with `status`; with neither, the request is only late.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from dataclasses import dataclass, fields
 from http.client import responses
 from http.server import BaseHTTPRequestHandler
 from typing import Any
+from urllib.parse import unquote
 
 import orjson  # a batch of vectors is a megabyte of JSON: a seventh of the json module's time
 
@@ -53,13 +54,10 @@ class Fault:
     drop: bool = False
     seen: int = 0
 
-    def hits(self) -> bool:
+    def due(self) -> bool:
+        """Counts a request, and tells whether it is one to hit."""
         self.seen += 1
-        due = self.seen > self.after and (self.seen - self.after) % self.every == 0
-        if due and self.times > 0:
-            self.times -= 1
-            return True
-        return False
+        return self.times > 0 and self.seen > self.after and (self.seen - self.after) % self.every == 0
 
 
 class Service:
@@ -130,11 +128,14 @@ class Service:
         return not route or label == route or label.endswith("/" + route)
 
     def fault_of(self, label: str) -> Fault | None:
-        """The first fault that is due. Each that concerns the request counts it."""
+        """The first fault that is due; the others that concern the request only count it."""
         with self.lock:
-            due = [f for f in self.faults if self.matches(f.route, label) and f.hits()]
-            self.faults_done += bool(due)
-            return due[0] if due else None
+            due = [f for f in self.faults if self.matches(f.route, label) and f.due()]
+            if not due:
+                return None
+            due[0].times -= 1
+            self.faults_done += 1
+            return due[0]
 
     def wrap(self, result: Any, seconds: float) -> Any:
         return result
@@ -163,7 +164,8 @@ class Service:
             if fault.status:
                 return self.done(fault.status, self.error(fault.status, "fault asked for by /_standin/fault"))
         try:
-            result = handler(match.groupdict(), orjson.loads(body) if body else {})
+            at = {key: unquote(value) for key, value in match.groupdict().items()}
+            result = handler(at, orjson.loads(body) if body else {})
         except Refused as refused:
             return self.done(refused.status, self.error(refused.status, str(refused)))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -217,7 +219,8 @@ def listen(service: Service, port: int) -> Server:
 
         def handle_request(self) -> None:
             length = self.headers.get("Content-Length", "0")
-            if not (length.isascii() and length.isdigit() and int(length) <= LARGEST_BODY) or "Transfer-Encoding" in self.headers:
+            known = length.isascii() and length.isdigit() and "Transfer-Encoding" not in self.headers
+            if not known or int(length) > LARGEST_BODY:
                 self.close_connection = True
                 answer: Answer | None = (411, service.error(411, f"Content-Length up to {LARGEST_BODY} is needed"))
             else:

@@ -42,6 +42,9 @@ with_env() {
     until_true 10 test -e "$XDG_CACHE_HOME/qdrant-loader-profiling/started"
     kill -KILL "$pid"
     wait "$pid" || :
+    # What the installer of a killed script goes on doing finishes nothing; the next build waits for it, and begins anew.
+    : >"$XDG_CACHE_HOME/qdrant-loader-profiling/go"
+    until_true 10 test -e "$XDG_CACHE_HOME/qdrant-loader-profiling/log"
     run -1 compgen -G "$XDG_CACHE_HOME/qdrant-loader-profiling/demo-*/.complete"
     run -0 with_env 'env_build demo k good "$REQ"; [[ -e $ENV_DIR/.complete ]]'
 }
