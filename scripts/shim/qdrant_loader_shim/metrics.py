@@ -13,7 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 STAGES = ("fetch", "convert", "chunk", "embed", "upsert", "state")
 # Seconds. The default ones end at 10 s, where a large document or a rate-limited batch begins.
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 DOCUMENTS = ("fetched", "chunked", "chunk_failed", "succeeded", "failed")
 CHUNKS = ("chunked", "embedded", "embed_failed", "upserted", "upsert_failed")
 PREFIX = "qdrant_loader_"
