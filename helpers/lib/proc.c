@@ -89,7 +89,8 @@ bool proc_parse_stat(const char *text, struct proc_stat *st) {
     const char *p;
     size_t n;
 
-    if (!open_paren || !close_paren || close_paren < open_paren || close_paren[1] != ' ' || !close_paren[2])
+    if (!open_paren || !close_paren || close_paren < open_paren || close_paren[1] != ' ' ||
+        !close_paren[2])
         return false;
     *st = (struct proc_stat){0};
     st->pid = (pid_t)strtol(text, NULL, 10);
@@ -127,7 +128,8 @@ bool proc_read_stat(int dirfd, const char *name, struct proc_stat *st) {
     return proc_read(dirfd, name, text, sizeof(text)) > 0 && proc_parse_stat(text, st);
 }
 
-long proc_each_number(int dirfd, const char *name, bool (*each)(long number, void *arg), void *arg) {
+long proc_each_number(int dirfd, const char *name, bool (*each)(long number, void *arg),
+                      void *arg) {
     int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     const struct dirent *e;
     long n = 0;

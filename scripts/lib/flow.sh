@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: MIT
+# The course of a profile, the same for every profiler: prepare, launch or attach, wait for the pipeline, watch, end,
+# render, finish. A target's script says which sampler runs in between.
+# shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
+
+STOPPED=
+TOOL_FAILED=0
+# tool_failed ID TEXT…: notes it, and makes the target exit 3 at its end, with what there is kept.
+tool_failed() {
+    TOOL_FAILED=1
+    note "$@"
+}
+
+# A signal ends sampling, not the report.
+on_signal() { STOPPED=$1; }
+
+# stop_if_asked: leaves when a signal came before there was anything to keep.
+stop_if_asked() {
+    [[ -n $STOPPED ]] || return 0
+    say "stopped by SIG$STOPPED before there was anything to sample"
+    run_set state interrupted
+    exit "$(signal_status)"
+}
+
+signal_status() {
+    case $STOPPED in
+        INT) printf 130 ;;
+        TERM) printf 143 ;;
+        HUP) printf 129 ;;
+    esac
+}
+
+# profile_prepare TARGET: the run folder, and what the run depends on.
+profile_prepare() {
+    [[ -z $PID || -z $WORKSPACE$LOADER ]] ||
+        die 2 bad-option "PID attaches to a loader that runs; WORKSPACE and LOADER launch one. Give one of the two"
+    make_tmp
+    run_new "$1"
+    trap 'on_signal INT' INT
+    trap 'on_signal TERM' TERM
+    trap 'on_signal HUP' HUP
+    say "run folder: $RUN"
+    run_facts
+}
+
+# profile_target: a loader to profile, and procsample beside it.
+profile_target() {
+    if [[ -n $PID ]]; then
+        target_attach
+        say "attached to the loader $LOADER_PID"
+    else
+        target_loader
+        target_workspace
+        stop_if_asked
+        mark launch
+        target_launch "$@"
+        say "launched the loader: pid $LOADER_PID"
+    fi
+    LOADER_STARTED=$(process_started "$LOADER_PID")
+    sampler_start "$LOADER_PID"
+}
+
+# pipeline_wait: returns when the loader has begun to work on documents, ended, or a signal came.
+pipeline_wait() {
+    local deadline=$((SECONDS + 300))
+    if [[ -n $PID ]] && pipeline_begun; then
+        note attached-late "attached after the pipeline began: what start-up cost is not known (n/a)"
+        return 0
+    fi
+    until pipeline_begun; do
+        [[ -z $STOPPED ]] && target_alive || return 0
+        if ((SECONDS > deadline)); then
+            note pipeline-not-seen "the pipeline did not begin in 300 s: sampling what there is"
+            return 0
+        fi
+        live "waiting for the pipeline: CPU $(samples_last cpu_user_s cpu_system_s) s, RSS $(mib "$(samples_last rss_kib)") MiB"
+        pause 0.02
+    done
+    mark pipeline
+    run_set startup_wall_s "$(seconds_between "$LOADER_STARTED" "$(now_ns)")" startup_cpu_s "$(process_cpu "$LOADER_PID")"
+}
+
+# profile_watch SAMPLER_PID: until the sampler or the loader ends, or a signal comes.
+profile_watch() {
+    local next=0 began=$SECONDS
+    WATCH_BEGAN=${EPOCHREALTIME/./}000
+    mark "sampling begins"
+    # Not before: what it runs shows when it has loaded it.
+    run_set python "$(target_python)" loader_version "$(target_version)"
+    while [[ -z $STOPPED ]] && alive "$1" && target_alive; do
+        if [[ -t 2 ]] || ((SECONDS >= next)); then
+            progress "$((SECONDS - began))"
+            next=$((SECONDS + 10))
+        fi
+        pause 0.1
+    done
+    WATCH_ENDED=${EPOCHREALTIME/./}000
+    # The sampler sees the loader's end by itself, and writes what it has.
+    if [[ -z $STOPPED ]] && ! target_alive; then wait_gone "$1" 20 || :; fi
+    SAMPLED_S=$(seconds_between "$WATCH_BEGAN" "$WATCH_ENDED")
+    if [[ -n $STOPPED ]]; then say "stopped by SIG$STOPPED: keeping what was sampled"; fi
+}
+
+# progress SECONDS: one line of how it goes; overwritten on a terminal.
+progress() {
+    local line
+    line="$1 s: $(sampler_progress), chunks $(chunks_done), CPU $(samples_last cpu_user_s cpu_system_s) s, RSS $(mib "$(samples_last rss_kib)") MiB"
+    if [[ -t 2 ]]; then live "$line"; else say "$line"; fi
+}
+
+mib() {
+    if [[ $1 =~ ^[0-9]+$ ]]; then printf '%d' $(($1 / 1024)); else printf 'n/a'; fi
+}
+
+# profile_end: the loader and the samplers are over when it returns; counts and the loader's own status are recorded.
+profile_end() {
+    if [[ -z $PID ]]; then
+        if [[ -n $STOPPED ]]; then
+            end_process "$PROCRUN" "$STOPPED" 20
+        elif alive "$PROCRUN" && [[ -z $WORKSPACE ]]; then
+            say "ending the ingestion of the made corpus"
+            ENDED_BY_US=1
+            end_process "$PROCRUN" INT 20
+        elif alive "$PROCRUN"; then
+            say "sampling is over; your ingestion goes on to its end (Ctrl-C ends it)"
+            while alive "$PROCRUN" && [[ -z $STOPPED ]]; do pause 0.25; done
+            [[ -z $STOPPED ]] || end_process "$PROCRUN" "$STOPPED" 20
+        fi
+        target_wait
+        mark "loader ends"
+    fi
+    sampler_end
+    target_counts
+    profile_times
+}
+
+# sampler_failed PID: did it end by itself while there was something to sample? A sampler sees the loader's threads go
+# before the process is gone, so that is waited for.
+sampler_failed() {
+    [[ -z $STOPPED && -z $DURATION ]] && ! alive "$1" || return 1
+    local deadline=$((SECONDS + 5))
+    while target_alive; do
+        ((SECONDS < deadline)) || return 0
+        pause 0.05
+    done
+    return 1
+}
+
+# profile_times: wall and CPU seconds of the loader: what the kernel gave procrun at its end, else what was sampled last.
+profile_times() {
+    local wall cpu
+    if [[ -z $PID ]]; then
+        wall=$(procrun_fact wall_s)
+        cpu=$(procrun_cpu "$LOADER_PID")
+        # Behind uv or make the loader is reaped by its wrapper.
+        [[ $cpu != n/a ]] || cpu=$(samples_last cpu_user_s cpu_system_s)
+    else
+        wall=$(seconds_between "$LOADER_STARTED" "$WATCH_ENDED")
+        cpu=$(samples_last cpu_user_s cpu_system_s)
+    fi
+    run_set wall_s "$(ratio "$wall" 1 2)" cpu_s "$(ratio "$cpu" 1 2)" sampled_s "$(ratio "$SAMPLED_S" 1 2)"
+}
+
+# profile_finish: prints the run folder, and exits with the verdict: 130 or 143 after a signal, 3 when a tool failed, the
+# loader's own status when its run failed, else 0.
+profile_finish() {
+    local status=0
+    if [[ -z $PID ]]; then
+        target_verdict || status=$?
+        if ((status)) && [[ -z $STOPPED && -z ${ENDED_BY_US-} ]]; then
+            note loader-failed "the loader failed ($(target_end_words)). Its last words: $(loader_last_words)"
+        fi
+        [[ -z ${ENDED_BY_US-} ]] || status=0
+    fi
+    ((TOOL_FAILED == 0)) || status=3
+    [[ -z $STOPPED ]] || status=$(signal_status)
+    run_set state "$( ((TOOL_FAILED)) && echo failed || echo "done")" ended "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" exit_status "$status"
+    report_write
+    cat "$RUN/summary.md" >&2
+    printf '%s\n' "$RUN"
+    exit "$status"
+}

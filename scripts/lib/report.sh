@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: MIT
+# From what a run left to what a person reads: profile.folded, profile.svg, stages.tsv, timeline.svg, summary.md. Reads the
+# run folder only, so that `make report` makes the same of a run that was killed.
+# shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
+
+# samples_max COLUMN: the largest value of the whole tree, or n/a.
+samples_max() {
+    [[ -s $RUN/samples.tsv ]] || {
+        printf n/a
+        return
+    }
+    awk -F '\t' -v want="$1" '/^#/ { next } !head++ { for (i = 1; i <= NF; i++) c[$i] = i; next }
+        NF > 3 && $c["pid"] == "total" && $c[want] != "n/a" && $c[want] + 0 >= v + 0 { v = $c[want] }
+        END { print (v == "" ? "n/a" : v) }' "$RUN/samples.tsv"
+}
+
+# profile_render RAW UNIT: everything that is made of collapsed stacks. A part that fails is noted and the rest is made.
+profile_render() {
+    local raw=$1 unit=$2
+    if [[ ! -s $raw ]]; then
+        tool_failed no-samples "no stack was sampled: $(no_samples_reason)"
+    fi
+    { [[ ! -s $raw ]] || shorten_imports <"$raw" | redact_stream; } >"$RUN/profile.folded"
+    stages_table "$unit" || { tool_failed stages-failed "no stages.tsv (log/render.log)"; }
+    flamegraph --title "QDrant Loader: $(run_get target | sed 's/^profile-//')" \
+        --subtitle "$(report_subtitle)" --unit "$unit" --stages "$ROOT/scripts/stages.map" --colors stages \
+        "$RUN/profile.folded" >"$RUN/profile.svg" 2>>"$RUN/log/render.log" || {
+        tool_failed flamegraph-failed "profile.svg shows nothing or was not made (log/render.log)"
+    }
+    timeline "QDrant Loader: $(run_get target)" || TOOL_FAILED=1
+}
+
+# shorten_imports: a filter for collapsed stacks: what the import system calls between two modules becomes one frame. An
+# import is five to seven frames deep per module, and would make the picture four times as high as what it shows.
+shorten_imports() {
+    sed -E 's/([^;]*\(<frozen importlib[^;]*;)+/import (<frozen importlib._bootstrap>);/g'
+}
+
+# no_samples_reason: why a profile is empty, as far as can be seen.
+no_samples_reason() {
+    local words
+    words=$(grep -ahE 'Error|error|Permission|denied' "$RUN/log/py-spy.log" 2>/dev/null | tail -n 1) || :
+    if [[ $words == *ermission* || $words == *"not permitted"* ]]; then
+        printf 'no right to read the loader (%s). Run make doctor, or let the harness launch the loader' "$words"
+    elif [[ -n $words ]]; then
+        printf '%s' "$words"
+    elif [[ $(run_get loader_exit_status) != n/a ]]; then
+        printf 'the loader ended (exit status %s) before there was anything to sample. STARTUP=1 samples from the start' "$(run_get loader_exit_status)"
+    else
+        printf 'no thread of the loader was busy. IDLE=1 counts threads that wait'
+    fi
+}
+
+report_subtitle() {
+    printf '%s samples at %s of %s Hz, %s missed; %s s' "$(run_get samples)" "$(run_get rate_achieved_hz)" \
+        "$(run_get rate_asked_hz)" "$(run_get samples_missed)" "$(run_get sampled_s)"
+}
+
+# stages_table UNIT: stages.tsv. Weights come from the stacks; the CPU seconds of the pipeline are apportioned by them, and
+# start-up's, which lies before the first sample, is what the kernel counted until the pipeline began.
+stages_table() {
+    stackstages --stages "$ROOT/scripts/stages.map" --unit "$1" "$RUN/profile.folded" >"$RUN/raw/stages.weights.tsv" 2>>"$RUN/log/render.log" || return 1
+    awk -F '\t' -v OFS='\t' -v interval="$(run_get sample_interval_s)" -v idle="$(run_get idle)" \
+        -v start_wall="$(run_get startup_wall_s)" -v start_cpu="$(run_get startup_cpu_s)" -v cpu="$(run_get cpu_s)" '
+        /^#/ || $1 == "stage" { next }
+        { order[++n] = $1; weight[$1] = $2; if ($1 != "waiting") sum += $2 }
+        END {
+            known = (cpu != "n/a" && idle != 1)
+            before = (start_cpu == "n/a" ? 0 : start_cpu)
+            if (!("startup" in weight)) order[++n] = "startup"
+            for (i = 1; i <= n; i++) {
+                s = order[i]
+                threads[s] = (interval == "n/a" ? 0 : weight[s] * interval) + (s == "startup" ? before : 0)
+                cpus[s] = (known && sum && s != "waiting" ? weight[s] / sum * (cpu - before) : 0) + (s == "startup" ? before : 0)
+                total += (known ? cpus[s] : threads[s])
+            }
+            print "# share_of: " (known ? "cpu_s (CPU seconds of the loader, apportioned by samples)" : "thread_s (thread-seconds sampled)")
+            print "stage", "share_pct", "cpu_s", "thread_s", "wall_s", "wait_s", "samples"
+            for (i = 1; i <= n; i++) {
+                s = order[i]
+                v = (known ? cpus[s] : threads[s])
+                wall = wait = "n/a"
+                if (s == "startup" && start_wall != "n/a") {
+                    wall = start_wall
+                    wait = sprintf("%.2f", (start_wall > before ? start_wall - before : 0))
+                }
+                print s, sprintf("%.1f", total ? 100 * v / total : 0), (known ? sprintf("%.2f", cpus[s]) : "n/a"),
+                    (interval == "n/a" ? "n/a" : sprintf("%.2f", threads[s])), wall, wait, weight[s] + 0
+            }
+        }' "$RUN/raw/stages.weights.tsv" >"$RUN/stages.tsv"
+}
+
+# report_write: summary.md.
+report_write() {
+    local wall cpu chunks
+    wall=$(run_get wall_s)
+    cpu=$(run_get cpu_s)
+    chunks=$(run_get chunks)
+    {
+        printf '# %s\n\n' "$(run_get target)"
+        [[ ! -s $RUN/waits.tsv ]] || printf '**%s**\n\n' "$(wall_lead)"
+        printf 'Wall %s s, CPU %s s' "$wall" "$cpu"
+        if [[ $wall != n/a && $cpu != n/a ]]; then awk -v w="$wall" -v c="$cpu" 'BEGIN { if (w > 0) printf " (%.0f %% of one core)", 100 * c / w }'; fi
+        printf '; %s documents, %s chunks' "$(run_get documents)" "$chunks"
+        if [[ $chunks != n/a && $wall != n/a ]]; then awk -v w="$wall" -v c="$chunks" 'BEGIN { if (w > 0) printf " (%.1f chunks/s)", c / w }'; fi
+        printf '; %s failed' "$(run_get chunks_failed)"
+        [[ $(run_get qdrant_points) == n/a ]] || printf '; Qdrant holds %s points' "$(run_get qdrant_points)"
+        printf '.\nPeaks: RSS %s MiB, %s threads, %s file descriptors. Loader exit status %s.\n' "$(mib "$(samples_max peak_rss_kib)")" \
+            "$(samples_max threads)" "$(samples_max fds)" "$(run_get loader_exit_status)"
+        printf 'Sampled %s.\n' "$(report_subtitle)"
+        if [[ -s $RUN/stages.tsv ]]; then
+            printf '\n## Where the time went, by stage\n\n```\n'
+            grep -v '^#' "$RUN/stages.tsv" | column -t -s $'\t'
+            sed -n 's/^# share_of: /shares of /p' "$RUN/stages.tsv"
+            printf '```\n'
+        fi
+        if [[ -s $RUN/waits.tsv ]]; then
+            printf '\n## What the wall time was spent on\n\n```\n'
+            column -t -s $'\t' "$RUN/waits.tsv"
+            printf '```\n\n## Settings that change it\n\n'
+            wall_knobs
+        fi
+        if [[ -s $RUN/profile.folded ]]; then
+            printf '\n## The ten widest functions\n\n```\n'
+            # States are no functions: what a function waits for is its own.
+            sed -E 's/;\[[^];]*\]//g' "$RUN/profile.folded" | stacktop -n 10 --merge-lines 2>>"$RUN/log/render.log" || printf 'n/a\n'
+            printf '```\n'
+        fi
+        printf '\n## What this profile cannot show\n\n'
+        report_blind_spots
+        if [[ -s $RUN/raw/notes.md ]]; then
+            printf '\n## Notes\n\n'
+            cat "$RUN/raw/notes.md"
+        fi
+    } >"$RUN/summary.md.new" && mv "$RUN/summary.md.new" "$RUN/summary.md"
+}
+
+report_blind_spots() {
+    case $(run_get target) in
+        profile-pyspy)
+            cat <<'TEXT'
+* What a coroutine waits for. A suspended coroutine is on no thread's stack, so the rate-limit sleep, the largest wait of
+  a default run, is not in this picture: a wall time far above the CPU time is the sign of it.
+* C code beneath Python functions (NATIVE=1), and which of the busy threads held the GIL (GIL=1).
+TEXT
+            ;;
+        profile-wall)
+            cat <<'TEXT'
+* C code beneath Python functions (make profile-perf), and calls that come and go between two samples.
+* Await stacks read while a task changes are kept as `<unknown>` and never dropped, since dropping them would favour
+  waiting; their share is in run.json. Thread stacks of fast code can be mixed where nothing is stopped.
+TEXT
+            ;;
+        profile-cprofile)
+            cat <<'TEXT'
+* Waiting: a suspended coroutine costs no calls. Shares of time: cProfile makes frequent calls look dearer than they are.
+* Cumulative times and callers across threads, on CPython 3.12 and 3.13 (docs/targets/profile-cprofile.md).
+TEXT
+            ;;
+    esac
+}
+
+# report_again: for a run folder that is there already: what its target would have made of it.
+report_again() {
+    IDLE=$(run_get idle)
+    case $(run_get target) in
+        profile-pyspy) profile_render "$RUN/raw/pyspy.folded" samples ;;
+        profile-cprofile) profile_render "$RUN/raw/cprofile.folded" us ;;
+        profile-wall) wall_render ;;
+        *) die 2 no-run "RUN: '$(run_get target)' is no profile. Name the folder of one" ;;
+    esac
+    report_write
+}

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+# The only code that knows results/: a run folder, its manifest run.json, and what may not be written into it.
+# shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
+
+# run_new TARGET: makes results/<time>-TARGET (RUN) with raw/ and log/, and points results/latest at it.
+run_new() {
+    local results=${RESULTS:-$ROOT/results} stamp name n=1
+    stamp=$(date -u +%Y-%m-%dT%H-%M-%SZ)
+    mkdir -p "$results" 2>/dev/null && [[ -w $results ]] ||
+        die 3 results-unwritable "cannot write to $results. Set RESULTS to a folder that you can write to"
+    RESULTS=$(cd "$results" && pwd)
+    name=$stamp-$1
+    # mkdir is the lock: of two runs in one second the later takes the next name.
+    until mkdir "$RESULTS/$name" 2>/dev/null; do
+        [[ -e $RESULTS/$name ]] || die 3 results-unwritable "cannot make $RESULTS/$name. Is the disk full?"
+        n=$((n + 1))
+        name=$stamp-$1-$n
+    done
+    RUN=$RESULTS/$name
+    mkdir "$RUN/raw" "$RUN/log" && : >"$RUN/raw/notes.md" ||
+        die 3 results-unwritable "cannot write to $RUN. Is the disk full?"
+    ln -sfn "$name" "$RESULTS/.latest.$$" && mv -T "$RESULTS/.latest.$$" "$RESULTS/latest"
+    run_set target "$1" started "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" state running
+}
+
+# run_set KEY VALUE …: writes them to run.json; a value that is a number stays one, n/a stays text. Replaced whole, by
+# rename, so that a run that is killed leaves a manifest that reads.
+run_set() {
+    local file=$RUN/run.json pairs=() old='{}'
+    while (($#)); do
+        pairs+=("$1" "$(redact_text "$2")")
+        shift 2
+    done
+    if [[ -s $file ]]; then old=$(<"$file"); fi
+    # shellcheck disable=SC2016 # jq's variables
+    jq -n --argjson old "$old" '
+        $ARGS.positional as $p | reduce range(0; $p | length; 2) as $i ($old;
+            .[$p[$i]] = ($p[$i + 1] | if test("^-?[0-9]+([.][0-9]+)?$") then tonumber else . end))
+        ' --args -- "${pairs[@]}" >"$file.new" && mv "$file.new" "$file" || {
+        say "cannot write $file. Is the disk full?"
+        return 1
+    }
+}
+
+# run_get KEY: the value in run.json, or n/a.
+run_get() {
+    jq -r --arg k "$1" '.[$k] // "n/a" | tostring' "$RUN/run.json" 2>/dev/null || printf 'n/a\n'
+}
+
+# run_facts: what the run depends on beside the loader. A fact that cannot be had is n/a.
+run_facts() {
+    local model container=no
+    model=$(sed -n 's/^model name[^:]*: *//p;T;q' /proc/cpuinfo)
+    if [[ -e /.dockerenv || -e /run/.containerenv ]]; then container=yes; fi
+    run_set host "$(uname -n)" kernel "$(uname -r)" os "$(. /etc/os-release && printf '%s' "${PRETTY_NAME-n/a}")" \
+        cpu_model "${model:-n/a}" cpus "$(nproc)" container "$container" \
+        harness "$(git -C "$ROOT" describe --always --dirty 2>/dev/null || printf n/a)"
+}
+
+# ---- secrets: no value of one is ever written into a run folder ------------------------------------------------------
+
+SECRETS=()
+SECRET_NAME='(KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH)'
+
+# secrets_collect [FILE…]: remembers the values of variables with such a name, in the environment, in .env files and in
+# YAML. Values of fewer than 6 characters would blank out ordinary words and are no secrets worth the name.
+secrets_collect() {
+    local line value
+    while IFS= read -r line; do
+        value=${line#*[=:]}
+        value=${value#"${value%%[![:space:]\"\']*}"}
+        value=${value%"${value##*[![:space:]\"\']}"}
+        if ((${#value} >= 6)) && [[ $value != \$\{* && $value != /* ]]; then SECRETS+=("$value"); fi
+    done < <(
+        {
+            env
+            (($# == 0)) || cat -- "$@" 2>/dev/null || :
+        } | grep -aE "^[[:space:]]*[\"']?[A-Za-z0-9_]*${SECRET_NAME}[A-Za-z0-9_]*[\"']?[[:space:]]*[=:]" -i || :
+    )
+}
+
+# redact_text TEXT: the text without secrets: known values, `--api-key VALUE` and NAME=VALUE of such names, and the
+# user part of URLs.
+redact_text() {
+    local text=$1 s
+    for s in "${SECRETS[@]}"; do text=${text//"$s"/[redacted]}; done
+    # Most texts hold nothing of the kind, and a process for each would cost more than the rest of the run's book-keeping.
+    if [[ $text == *://*@* || ${text^^} =~ $SECRET_NAME ]]; then
+        text=$(sed -E "s#(://)[^/@[:space:]]*@#\1[redacted]@#g
+            s#(--?[A-Za-z0-9_-]*${SECRET_NAME}[A-Za-z0-9_-]*[= ])[^[:space:]]+#\1[redacted]#Ig
+            s#\b([A-Za-z0-9_]*${SECRET_NAME}[A-Za-z0-9_]*=)[^[:space:]]+#\1[redacted]#Ig" <<<"$text")
+    fi
+    printf '%s' "$text"
+}
+
+# redact_stream [-u]: the same for known values and URLs, as a filter; -u passes each line on at once, which costs a read per
+# byte. The values are given to sed by a file descriptor: an argument would show them to everybody.
+redact_stream() {
+    sed "$@" -E -f <(
+        printf '%s\n' 's#(://)[^/@[:space:]]*@#\1[redacted]@#g'
+        for s in "${SECRETS[@]}"; do
+            printf 's#%s#[redacted]#g\n' "$(sed 's/[][\\.^$*+?(){}|#/]/\\&/g' <<<"$s")"
+        done
+    )
+}
+
+# run_bench_file: the table of `make bench-helpers`, which is no run.
+run_bench_file() {
+    local dir=${RESULTS:-$ROOT/results}/bench
+    mkdir -p "$dir" 2>/dev/null && [[ -w $dir ]] ||
+        die 3 results-unwritable "cannot write to $dir. Set RESULTS to a folder that you can write to"
+    printf '%s/helpers.tsv' "$dir"
+}
+
+# run_open NAME: RUN is the folder of that name, below results/ or by its path.
+run_open() {
+    local dir
+    for dir in "$1" "${RESULTS:-$ROOT/results}/$1"; do
+        if [[ -f $dir/run.json ]]; then
+            RUN=$(cd "$dir" && pwd -P)
+            return 0
+        fi
+    done
+    RUN=
+    die 2 no-run "RUN: no run folder '$1' (a folder with run.json) in ${RESULTS:-$ROOT/results}. Try: ls results/"
+}

@@ -1,0 +1,365 @@
+# SPDX-License-Identifier: MIT
+# The only code that knows the loader: how it is launched, found, watched and stopped, and the stand-ins it talks to.
+# shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
+
+LOADER_CMD=()
+STANDINS=()
+
+# ---- which loader, which workspace --------------------------------------------------------------------------------
+
+has_loader() { "$1" -c 'import importlib.util as u, sys; sys.exit(u.find_spec("qdrant_loader") is None)' 2>/dev/null; }
+
+# target_loader: LOADER_CMD, the user's own (LOADER, or a LOADER_PYTHON that has the loader), else the cached one.
+target_loader() {
+    if [[ -n $LOADER ]]; then
+        # The user's own words, split and unquoted as a shell would.
+        eval "LOADER_CMD=($LOADER)"
+        command -v "${LOADER_CMD[0]}" >/dev/null ||
+            die 2 no-loader "LOADER: no such command: '${LOADER_CMD[0]}'"
+    elif [[ -n $LOADER_PYTHON ]] && has_loader "$LOADER_PYTHON"; then
+        LOADER_CMD=("$LOADER_PYTHON" -m qdrant_loader.cli.cli)
+    else
+        need_loader_env
+        LOADER_CMD=("$LOADER_ENV_PYTHON" -m qdrant_loader.cli.cli)
+    fi
+}
+
+# target_workspace: WORKSPACE_DIR, the user's own or an embedded one with stand-ins; LOADER_ARGS.
+target_workspace() {
+    local args=()
+    eval "args=($ARGS)"
+    if [[ -n $WORKSPACE ]]; then
+        WORKSPACE_DIR=$(cd "$WORKSPACE" 2>/dev/null && pwd) && [[ -r $WORKSPACE_DIR/config.yaml ]] ||
+            die 2 no-workspace "WORKSPACE: no config.yaml in '$WORKSPACE'. Name the folder that holds config.yaml and .env"
+        secrets_collect "$WORKSPACE_DIR/config.yaml" "$WORKSPACE_DIR/.env"
+        LOADER_ARGS=(ingest --workspace "$WORKSPACE_DIR" "${args[@]}")
+        run_set workspace own
+    else
+        standins_start
+        WORKSPACE_DIR=$TMP/workspace
+        corpus_make
+        "$TOOLS_PYTHON" "$ROOT/scripts/standin/workspace.py" "$WORKSPACE_DIR" --corpus "$CORPUS" \
+            --qdrant-url "$QDRANT_URL" --embeddings-url "$EMBEDDINGS_URL" \
+            --min-request-interval "$MIN_REQUEST_INTERVAL" --batch-size "$BATCH_SIZE"
+        LOADER_ARGS=(ingest --workspace "$WORKSPACE_DIR" --force "${args[@]}")
+        run_set workspace "embedded, $FILES files"
+    fi
+    run_set workspace_sha256 "$(workspace_hash)"
+}
+
+# workspace_hash: what is ingested and how: the configuration, without its addresses, and the corpus's manifest.
+workspace_hash() {
+    {
+        sed -E 's#https?://[^"[:space:]]*##; s#file://[^"[:space:]]*##' "$WORKSPACE_DIR/config.yaml"
+        [[ -z ${CORPUS-} ]] || cat "$CORPUS/../manifest.tsv"
+    } | sha256sum | cut -c1-16
+}
+
+# ---- stand-ins ----------------------------------------------------------------------------------------------------
+
+# standin_start NAME ARGUMENT…: sets REPLY to its URL. It ends with this shell (--parent), so no subshell may call this.
+standin_start() {
+    local name=$1 ready=$TMP/$1.ready python=$TOOLS_PYTHON
+    shift
+    [[ $name != embeddings || $EMBEDDINGS != minilm ]] || python=$MINILM_PYTHON
+    set -m
+    "$python" "$ROOT/scripts/standin/$name.py" --parent $$ --ready-file "$ready" \
+        --counts-file "$RUN/raw/$name.counts.json" "$@" </dev/null >>"$RUN/log/standin-$name.log" 2>&1 &
+    STANDINS+=($!)
+    set +m
+    at_exit end_process $! TERM 3
+    until [[ -s $ready ]]; do
+        stop_if_asked
+        alive "${STANDINS[-1]}" ||
+            die 3 standin-failed "the $name stand-in did not start: $(tail -n 1 "$RUN/log/standin-$name.log")"
+        pause 0.05
+    done
+    REPLY=$(jq -r .url "$ready")
+}
+
+standins_start() {
+    case $EMBEDDINGS in
+        hash | minilm) ;;
+        *) die 2 bad-option "EMBEDDINGS: not hash or minilm: '$EMBEDDINGS'" ;;
+    esac
+    [[ $EMBEDDINGS != minilm ]] || need_minilm
+    standin_start qdrant --dir "$TMP/qdrant"
+    QDRANT_URL=$REPLY
+    standin_start embeddings --model "$EMBEDDINGS" --latency-ms "$LATENCY"
+    EMBEDDINGS_URL=$REPLY
+}
+
+# standin_count PATH: a number out of what the Qdrant stand-in counted, read from its engine now; n/a without one.
+qdrant_points() {
+    if [[ -n ${QDRANT_URL-} ]]; then
+        curl -sf --max-time 2 "$QDRANT_URL/_standin/counts" | jq -r '.points // "n/a"' || printf 'n/a\n'
+    else
+        printf 'n/a\n'
+    fi
+}
+
+# corpus_key: a corpus depends on the packages it is made of and on the code that makes it.
+corpus_key() {
+    {
+        cat "$ROOT"/scripts/env/loader*.txt "$ROOT/scripts/standin/corpus.py" "$ROOT/scripts/standin/docstrings.py"
+    } | sha256sum | cut -c1-16
+}
+
+# corpus_make: CORPUS, FILES real text files, made once and kept beside the environments.
+corpus_make() {
+    case $FILES in
+        100 | 1000 | 3000) ;;
+        *) die 2 bad-option "FILES: not 100, 1000 or 3000: '$FILES'" ;;
+    esac
+    need_loader_env
+    local dir
+    dir=$CACHE/corpus-$FILES-$(corpus_key)
+    CORPUS=$dir/files
+    [[ -e $dir/manifest.tsv ]] && return 0
+    say "making a corpus of $FILES text files in $dir"
+    rm -rf "$dir.new.$$"
+    mkdir -p "$dir.new.$$"
+    "$TOOLS_PYTHON" "$ROOT/scripts/standin/corpus.py" --files "$FILES" --loader-python "$LOADER_ENV_PYTHON" \
+        "$dir.new.$$/files" >"$dir.new.$$/manifest.tsv"
+    mv -T "$dir.new.$$" "$dir" 2>/dev/null || rm -rf "$dir.new.$$"
+}
+
+# ---- the loader's process -----------------------------------------------------------------------------------------
+
+# target_launch [ARGUMENT…]: the loader under procrun: PROCRUN (pid), LOADER_PID and LOADER_START. What it prints goes
+# to log/loader.log without secrets.
+target_launch() {
+    local found deadline=60
+    secrets_collect
+    run_set command "$(printf '%q ' "${LOADER_CMD[@]}" "${LOADER_ARGS[@]}" "$@")"
+    exec {LOG_FD}> >(
+        trap '' INT TERM HUP
+        redact_stream -u >"$RUN/log/loader.log"
+    )
+    LOG_FILTER=$!
+    set -m
+    procrun --die-with-parent --result "$RUN/raw/procrun.tsv" --cwd "${LOADER_DIR:-$WORKSPACE_DIR}" \
+        -- "${LOADER_CMD[@]}" "${LOADER_ARGS[@]}" "$@" </dev/null >&"$LOG_FD" 2>&1 &
+    PROCRUN=$!
+    set +m
+    exec {LOG_FD}>&-
+    at_exit target_end
+    if found=$(pidfind --tree "$PROCRUN" --wait "$deadline" 2>"$RUN/log/pidfind.log"); then
+        read -r LOADER_PID LOADER_START _ <<<"$found"
+        run_set attached launched pid "$LOADER_PID"
+        return 0
+    fi
+    if alive "$PROCRUN"; then
+        die 3 loader-not-found "no loader appeared in $deadline s below '${LOADER_CMD[*]}': $(tail -n 1 "$RUN/log/pidfind.log")"
+    fi
+    target_wait
+    die "$((LOADER_STATUS ? LOADER_STATUS : 3))" loader-ended-early "the loader ended before it could be found (exit status $LOADER_STATUS): $(loader_last_words)"
+}
+
+# target_find PID|find: LOADER_PID, LOADER_START and LOADER_WORDS (its argv) of a loader that runs already: that process, the
+# one behind that wrapper, or the only one there is.
+target_find() {
+    local found status=0
+    if [[ $1 == find ]]; then
+        found=$(pidfind) || status=$?
+    elif [[ $1 =~ ^[1-9][0-9]*$ ]]; then
+        found=$(pidfind --pid "$1" --wait 30s) || status=$?
+    else
+        die 2 bad-option "PID: not a process id, nor 'find': '$1'"
+    fi
+    ((status == 0)) ||
+        die 3 no-loader-process "PID=$1: no loader to attach to (see above). Is it running? Try: $BIN/pidfind --all"
+    read -r LOADER_PID LOADER_START LOADER_WORDS <<<"$found"
+}
+
+# target_attach: the loader that PID names, and its workspace.
+target_attach() {
+    target_find "$PID"
+    run_set attached attached pid "$LOADER_PID" command "$LOADER_WORDS"
+    WORKSPACE_DIR=$(workspace_of "$LOADER_PID")
+    secrets_collect "$WORKSPACE_DIR/config.yaml" "$WORKSPACE_DIR/.env"
+}
+
+# workspace_of PID: from its --workspace argument, else where it stands.
+workspace_of() {
+    local args dir='' i
+    mapfile -d '' -t args <"/proc/$1/cmdline" 2>/dev/null || :
+    for ((i = 0; i < ${#args[@]}; i++)); do
+        case ${args[i]} in
+            --workspace | -w) dir=${args[i + 1]-} ;;
+            --workspace=*) dir=${args[i]#*=} ;;
+        esac
+    done
+    [[ $dir == /* ]] || dir=$(readlink "/proc/$1/cwd" 2>/dev/null)/$dir
+    printf '%s' "${dir%/}"
+}
+
+# target_alive: is it still the same process?
+target_alive() {
+    local stat
+    { IFS= read -r stat <"/proc/$LOADER_PID/stat"; } 2>/dev/null || return 1
+    # shellcheck disable=SC2086 # fields
+    set -- ${stat##*) }
+    [[ $1 != [ZX] && ${20} == "$LOADER_START" ]]
+}
+
+# process_started PID: epoch in ns, to the kernel's 10 ms.
+process_started() {
+    local stat up
+    { IFS= read -r stat <"/proc/$1/stat" && read -r up _ </proc/uptime; } 2>/dev/null || {
+        now_ns
+        return
+    }
+    # shellcheck disable=SC2086 # fields
+    set -- ${stat##*) }
+    printf '%s' $(($(now_ns) - (${up/./} - ${20}) * 10000000))
+}
+
+# process_cpu PID: user + system seconds so far, all threads; n/a when it is gone.
+process_cpu() {
+    local stat
+    { IFS= read -r stat <"/proc/$1/stat"; } 2>/dev/null || {
+        printf 'n/a'
+        return
+    }
+    # shellcheck disable=SC2086 # fields
+    set -- ${stat##*) }
+    printf '%d.%02d' $(((${12} + ${13}) / 100)) $(((${12} + ${13}) % 100))
+}
+
+# pipeline_begun: imports and initialisation are over and documents are worked on: the state database is open.
+pipeline_begun() {
+    local fd
+    for fd in /proc/"$LOADER_PID"/fd/*; do
+        [[ $(readlink "$fd" 2>/dev/null) == */qdrant-loader.db ]] && return 0
+    done
+    return 1
+}
+
+# target_python, target_version: what runs there, asked of the interpreter itself where that is harmless, else n/a.
+target_python() {
+    local exe
+    exe=$(readlink "/proc/$LOADER_PID/exe" 2>/dev/null) && "$exe" -c 'import platform; print(platform.python_version())' 2>/dev/null || printf 'n/a\n'
+}
+target_version() {
+    local dir
+    # The metadata folder that the loader was installed with; its process has the files of that folder open or mapped.
+    dir=$(sed -n 's#.* \(/.*/site-packages\)/.*#\1#p' "/proc/$LOADER_PID/maps" 2>/dev/null | sort | uniq -c | sort -rn | sed -n '1s/^ *[0-9]* //p') || :
+    for dir in "$dir"/qdrant_loader-*.dist-info; do
+        if [[ -d $dir ]]; then
+            dir=${dir##*/qdrant_loader-}
+            printf '%s\n' "${dir%.dist-info}"
+            return
+        fi
+    done
+    printf 'n/a\n'
+}
+
+# ---- what it has done ---------------------------------------------------------------------------------------------
+
+# loader_log: the text of this run of the loader so far, without colours: what it printed when it was launched here, else
+# its own log from the last start on.
+loader_log() {
+    if [[ -z $PID ]]; then
+        sed 's/\x1b\[[0-9;]*m//g' "$RUN/log/loader.log" 2>/dev/null || :
+    else
+        tac "$WORKSPACE_DIR/logs/ingest.log" 2>/dev/null | awk '{ print } /AsyncIngestionPipeline initialized/ { exit }' | tac || :
+    fi
+}
+
+# chunks_done: so far: the points the Qdrant stand-in's engine holds, else the loader's last word on it, else n/a.
+chunks_done() {
+    if [[ -s $RUN/raw/qdrant.counts.json ]]; then
+        jq -r '.points // "n/a"' "$RUN/raw/qdrant.counts.json" 2>/dev/null || printf 'n/a\n'
+    else
+        # What a batch of documents has embedded so far begins anew with each batch.
+        loader_log | awk '
+            /items in batch, [0-9]+ total processed/ { sub(/.*items in batch, /, ""); now = $1 + 0; seen = 1 }
+            /Batch processing completed: [0-9]+ chunks/ { sub(/.*completed: /, ""); n += $1; now = 0; seen = 1 }
+            END { print (seen ? n + now : "n/a") }'
+    fi
+}
+
+# target_counts: documents, chunks and failed chunks by the loader's own log, and points by the stand-in's engine.
+target_counts() {
+    local documents chunks failed points=n/a
+    read -r documents chunks failed < <(loader_log | awk '
+        /Completed processing all projects: [0-9]+ total documents/ { sub(/.*all projects: /, ""); d = $1 + 0 }
+        /Batch processing completed: [0-9]+ chunks, [0-9]+ errors/ {
+            sub(/.*completed: /, ""); c += $1; f += $3; seen = 1 }
+        END { print (d == "" ? "n/a" : d), (seen ? c : "n/a"), (seen ? f : "n/a") }')
+    standins_end
+    [[ ! -s $RUN/raw/qdrant.counts.json ]] || points=$(jq -r '.points // "n/a"' "$RUN/raw/qdrant.counts.json")
+    CHUNKS=$chunks
+    CHUNKS_FAILED=$failed
+    run_set documents "$documents" chunks "$chunks" chunks_failed "$failed" qdrant_points "$points"
+}
+
+standins_end() {
+    local pid
+    for pid in "${STANDINS[@]}"; do end_process "$pid" TERM 3; done
+    STANDINS=()
+}
+
+# loader_last_words: the last thing it said, for a message.
+loader_last_words() {
+    loader_log | grep -v '^[[:space:]]*$' | tail -n 1 | cut -c1-200
+}
+
+# target_end_words: how it ended. SIGKILL that nobody here sent is what the kernel's OOM killer does.
+target_end_words() {
+    printf 'exit status %s' "$LOADER_STATUS"
+    [[ -z $LOADER_SIGNAL ]] || printf ', signal %s' "$LOADER_SIGNAL"
+    if ((LOADER_STATUS == 137)); then
+        printf ': killed, perhaps out of memory; its RSS was %s MiB at the last sample, see samples.tsv and dmesg' "$(mib "$(samples_last rss_kib)")"
+    fi
+}
+
+# ---- its end ------------------------------------------------------------------------------------------------------
+
+# target_wait: LOADER_STATUS and LOADER_SIGNAL when the launched loader has ended, and all that it printed is in its log.
+target_wait() {
+    LOADER_STATUS=0
+    wait "$PROCRUN" 2>/dev/null || LOADER_STATUS=$?
+    wait "$LOG_FILTER" 2>/dev/null || :
+    LOADER_SIGNAL=$(sed -n 's/^# signal:[[:space:]]*//p' "$RUN/raw/procrun.tsv" 2>/dev/null | tail -n 1) || :
+    run_set loader_exit_status "$LOADER_STATUS" loader_signal "${LOADER_SIGNAL:-none}"
+    # Its own log is kept; the workspace of the stand-ins goes with the temporary folder.
+    if [[ -z $WORKSPACE && -d $WORKSPACE_DIR/logs ]]; then
+        redact_stream <"$WORKSPACE_DIR/logs/ingest.log" >"$RUN/log/ingest.log" 2>/dev/null || :
+    fi
+}
+
+target_end() {
+    end_process "$PROCRUN" INT 15
+    standins_end
+}
+
+# target_verdict: how the ingestion went: 0 when all is well by its counts, whatever the exit status says (one blank
+# chunk of thousands makes the loader exit 1); else its status.
+target_verdict() {
+    if [[ $CHUNKS =~ ^[1-9][0-9]*$ && $CHUNKS_FAILED =~ ^[0-9]+$ ]] && ((CHUNKS_FAILED * 100 <= CHUNKS)) &&
+        { ((LOADER_STATUS <= 1)); }; then
+        if ((LOADER_STATUS)); then
+            note loader-exit-1 "the loader exited $LOADER_STATUS though $CHUNKS chunks are stored and only $CHUNKS_FAILED failed: the profile stands"
+        fi
+        return 0
+    fi
+    return "$LOADER_STATUS"
+}
+
+# target_stash FILE, target_take FILE TO: a file that the loader writes to the folder it stands in. One that was there
+# before is put aside, and put back after this run's own was taken.
+target_stash() {
+    STASH=
+    local file=${LOADER_DIR:-${WORKSPACE:-}}/$1
+    if [[ -n $WORKSPACE$LOADER_DIR && -e $file ]]; then
+        STASH=$TMP/stash.$1
+        cp -p "$file" "$STASH"
+    fi
+}
+target_take() {
+    local file=${LOADER_DIR:-$WORKSPACE_DIR}/$1
+    if [[ -e $file ]] && ! { [[ -n $STASH ]] && cmp -s "$file" "$STASH"; }; then mv "$file" "$2"; fi
+    if [[ -n $STASH ]]; then cp -p "$STASH" "$file"; fi
+}
