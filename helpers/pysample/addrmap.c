@@ -51,8 +51,13 @@ void map_put(struct addr_map *m, uint64_t addr, uint32_t value) {
         bigger.value = xcalloc((size_t)1 << bigger.bits, sizeof(*m->value));
         bigger.gen = xcalloc((size_t)1 << bigger.bits, sizeof(*m->gen));
         for (uint32_t k = 0; k < 1U << m->bits; k++) {
-            if (m->gen[k] == m->now)
-                map_put(&bigger, m->addr[k], m->value[k]);
+            if (m->gen[k] != m->now)
+                continue;
+            i = map_place(&bigger, m->addr[k]);
+            bigger.gen[i] = bigger.now;
+            bigger.addr[i] = m->addr[k];
+            bigger.value[i] = m->value[k];
+            bigger.n++;
         }
         map_close(m);
         *m = bigger;

@@ -14,6 +14,7 @@ setup() {
 teardown() {
     local pid child
     for pid in "${STARTED[@]}"; do
+        # shellcheck disable=SC2013 # one line of words
         for child in $(cat "/proc/$pid/task/$pid/children" 2>/dev/null); do
             kill -9 "$child" 2>/dev/null || :
         done
