@@ -43,7 +43,8 @@ bool collapsed_split(const char *line, size_t len, size_t *stack_len, uint64_t *
 
 uint32_t collapsed_node(struct collapsed *c, const char *stack, size_t stack_len) {
     struct calltree_at at = calltree_root(c->tree);
-    size_t same, from = 0;
+    size_t same, from = 0, known;
+    uint64_t path;
 
     same = bytes_common(stack, c->last.data, stack_len < c->last.len ? stack_len : c->last.len);
     while (c->n > 0 && (c->steps[c->n - 1].end > same || (c->steps[c->n - 1].end < stack_len &&
@@ -53,16 +54,24 @@ uint32_t collapsed_node(struct collapsed *c, const char *stack, size_t stack_len
         at = c->steps[c->n - 1].at;
         from = c->steps[c->n - 1].end + 1;
     }
+    known = c->n;
+    path = at.hash;
+    /* First all frames, which say where their nodes are looked for, then all nodes: their memory is
+     * asked for at once. */
     while (from <= stack_len) {
         const char *semicolon = memchr(stack + from, ';', stack_len - from);
         size_t end = semicolon ? (size_t)(semicolon - stack) : stack_len;
+        uint32_t frame = intern(&c->tree->frames, stack + from, end - from);
 
+        path = calltree_hash(path, frame);
+        calltree_prefetch(c->tree, path);
         if (c->n == c->cap)
             c->steps = xrealloc(c->steps, (c->cap *= 2) * sizeof(*c->steps));
-        at = calltree_child(c->tree, at, intern(&c->tree->frames, stack + from, end - from));
-        c->steps[c->n++] = (struct collapsed_step){end, at};
+        c->steps[c->n++] = (struct collapsed_step){end, {frame, path}};
         from = end + 1;
     }
+    for (; known < c->n; known++)
+        at = c->steps[known].at = calltree_child(c->tree, at, c->steps[known].at.node);
     c->last.len = same;
     buf_add(&c->last, stack + same, stack_len - same);
     return at.node;
