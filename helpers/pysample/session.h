@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "elf.h"
+#include "pyelf.h"
 #include "views.h"
 
 enum attach {
