@@ -324,7 +324,8 @@ bool threads_read(struct threads *t) {
 
         if (!mem_u64(t->w->m, t->interps[i].addr + l->is_threads, &tstate))
             continue;
-        while (tstate && t->n < THREADS_MAX) {
+        /* The list may be cyclic for a moment, or for ill. */
+        for (uint32_t hops = 0; tstate && hops < THREADS_MAX && t->n < THREADS_MAX; hops++) {
             uint64_t next, native;
 
             if (!mem_u64(t->w->m, tstate + l->ts_next, &next) ||

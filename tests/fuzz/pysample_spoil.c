@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Feeds pysample's reader a real process's memory with words changed at random, as a hostile or
- * half-written one would look: `pysample_fuzz PID SAMPLES SEED`. Built with sanitizers, it must
+ * half-written one would look: `pysample_spoil PID SAMPLES SEED`. Built with sanitizers, it must
  * neither crash nor hang.
  *
  * Half of the changed words get another word of the same page, which is likely a pointer; the rest
@@ -12,7 +12,7 @@
 #include <sys/uio.h>
 
 #include "err.h"
-#include "out.h"
+#include "pysample/out.h"
 
 struct chaos {
     uint64_t state;
@@ -27,7 +27,7 @@ static uint64_t next_random(struct chaos *c) {
 }
 
 static void spoil(struct chaos *c, uint8_t *page) {
-    unsigned int changes = 1 + (unsigned int)(next_random(c) % 4);
+    unsigned int changes = 1 + (unsigned int)(next_random(c) % 32);
 
     for (unsigned int i = 0; i < changes; i++) {
         size_t at = (next_random(c) >> 33) % (MEM_PAGE / 8) * 8,
@@ -72,9 +72,9 @@ int main(int argc, char **argv) {
     struct buf text = {0};
     long samples;
 
-    err_name("pysample_fuzz");
+    err_name("pysample_spoil");
     if (argc != 4)
-        die(EX_USAGE, "usage: pysample_fuzz PID SAMPLES SEED");
+        die(EX_USAGE, "usage: pysample_spoil PID SAMPLES SEED");
     samples = strtol(argv[2], NULL, 10);
     chaos = (struct chaos){.state = strtoull(argv[3], NULL, 10) * 2654435761U + 1, .one_in = 1};
     if (session_open(&s, (pid_t)strtol(argv[1], NULL, 10)) != A_OK || session_attach(&s) != A_OK)
