@@ -218,6 +218,21 @@ asyncio.run(main())'
     matches "$output" ';main \(program.py:6\);to_thread \(asyncio/threads.py:[0-9]+\);works \(program.py:5\);\[blocked: clock_nanosleep\] [0-9]+$'
 }
 
+@test "of a stack of thousands of frames the innermost are shown" {
+    PYTHON=$(find_python 12)
+    program '
+import sys, time
+sys.setrecursionlimit(10000)
+def deep(n):
+    if n: return deep(n - 1)
+    open(sys.argv[1], "w").close()
+    time.sleep(3600)
+deep(5000)'
+    run -0 --separate-stderr pysample --duration 200ms "$PID"
+    run -0 grep -v '^#' <<<"$output"
+    matches "$output" '^\[truncated\];deep \(program.py:5\);.*;deep \(program.py:7\);\[blocked: clock_nanosleep\] [0-9]+$'
+}
+
 @test "a packaged module is named as it is imported, however deep its directory" {
     PYTHON=$(find_python 12)
     mkdir -p "$DIR/src/deep/pack/inner"
