@@ -6,7 +6,7 @@
 DEB_OF=(
     cc:gcc make:make jq:jq gnuplot:gnuplot-nox python3:python3 bats:bats shellcheck:shellcheck shfmt:shfmt
     clang:clang clang-format:clang-format clang-tidy:clang-tidy cppcheck:cppcheck chromium:chromium gzip:gzip
-    valgrind:valgrind cargo:cargo promtool:prometheus curl:curl pgrep:procps go:golang-go
+    valgrind:valgrind cargo:cargo curl:curl pgrep:procps go:golang-go
 )
 
 # need_debs COMMAND…: installs the packages of those commands that are missing, and only those. `venv`, `libc` and
@@ -131,6 +131,22 @@ need_tools() {
     TOOLS_BIN=$ENV_DIR/bin
     export TOOLS_PYTHON TOOLS_BIN
 }
+
+# need_prometheus: prometheus and promtool first in PATH. Unpacked from Debian's package and not installed, since that
+# would start a service on the machine.
+need_prometheus() {
+    if command -v prometheus >/dev/null && command -v promtool >/dev/null; then return 0; fi
+    need_debs curl jq
+    env_build prometheus deb build_prometheus /etc/os-release
+    PATH=$ENV_DIR/usr/bin:$PATH
+}
+build_prometheus() (
+    local sudo=()
+    ((EUID == 0)) || sudo=(sudo -n)
+    mkdir -p "$1" && cd "$1" || return
+    apt-get download prometheus || { "${sudo[@]}" apt-get update && apt-get download prometheus; } || return
+    dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb && usr/bin/promtool --version
+)
 
 # need_minilm: a real embedding model for the stand-in, on request only: MINILM_PYTHON.
 need_minilm() {
