@@ -5,7 +5,7 @@
 # The command that shows that a package is there, and the package.
 DEB_OF=(
     cc:gcc make:make jq:jq gnuplot:gnuplot-nox python3:python3 bats:bats shellcheck:shellcheck shfmt:shfmt
-    clang:clang clang-format:clang-format clang-tidy:clang-tidy cppcheck:cppcheck chromium:chromium gzip:gzip
+    clang:clang clang-format:clang-format clang-tidy:clang-tidy cppcheck:cppcheck gzip:gzip
     valgrind:valgrind cargo:cargo curl:curl pgrep:procps go:golang-go
 )
 
@@ -20,6 +20,8 @@ need_debs() {
             libmicrohttpd) [[ -e /usr/include/microhttpd.h ]] || missing+=(libmicrohttpd-dev) ;;
             zlib) [[ -e /usr/include/zlib.h ]] || missing+=(zlib1g-dev) ;;
             perf) perf --version >/dev/null 2>&1 || missing+=("$(perf_package)") ;;
+            # Debian's name, Ubuntu's, and Google's own package.
+            chromium) command -v chromium chromium-browser google-chrome >/dev/null || missing+=(chromium) ;;
             clang-rt) compgen -G '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan-*.a' >/dev/null || missing+=("$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/libclang-rt-\1-dev/p')") ;;
             *)
                 command -v "$c" >/dev/null && continue
