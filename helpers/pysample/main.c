@@ -90,8 +90,23 @@ static const struct option longopts[] = {
     {NULL, 0, NULL, 0},
 };
 
-static void parse(int argc, char **argv) {
+/* The views that have no file of their own go to files in this directory, made if need be. */
+static void use_dir(const char *dir) {
     static const char *const names[VIEWS] = {"wall", "tasks", "threads"};
+
+    for (int i = 0; i < VIEWS; i++) {
+        if (opts.run.view_file[i])
+            continue;
+        if (snprintf(opts.files[i], sizeof(opts.files[i]), "%s/%s.folded", dir, names[i]) >=
+            (int)sizeof(opts.files[i]))
+            die_usage("--output-dir: too long");
+        opts.run.view_file[i] = opts.files[i];
+    }
+    if (mkdir(dir, 0777) != 0 && errno != EEXIST)
+        die(EX_FAIL, "%s:", dir);
+}
+
+static void parse(int argc, char **argv) {
     int c;
 
     while ((c = getopt_long(argc, argv, "+", longopts, NULL)) != -1) {
@@ -134,7 +149,7 @@ static void parse(int argc, char **argv) {
             exit(EX_USAGE);
         }
     }
-    if (optind > 0 && strcmp(argv[optind - 1], "--") == 0 && optind < argc)
+    if (optind > 1 && strcmp(argv[optind - 1], "--") == 0 && optind < argc)
         opts.run.command = argv + optind;
     else if (argc - optind == 1)
         opts.run.pid = opt_pid("PID", argv[optind]);
@@ -143,18 +158,8 @@ static void parse(int argc, char **argv) {
                                  : "more than one PID; a command goes behind '--'");
     if (opts.run.command && opts.mode != RECORD)
         die_usage("--pstree, --json and --top need a PID, not a command");
-    if (opts.dir) {
-        for (int i = 0; i < VIEWS; i++) {
-            if (opts.run.view_file[i])
-                continue;
-            if (snprintf(opts.files[i], sizeof(opts.files[i]), "%s/%s.folded", opts.dir,
-                         names[i]) >= (int)sizeof(opts.files[i]))
-                die_usage("--output-dir: too long");
-            opts.run.view_file[i] = opts.files[i];
-        }
-        if (mkdir(opts.dir, 0777) != 0 && errno != EEXIST)
-            die(EX_FAIL, "%s:", opts.dir);
-    }
+    if (opts.dir)
+        use_dir(opts.dir);
 }
 
 /* One sample, as exact as it can be had in a short time. */
@@ -185,7 +190,8 @@ static int once(struct session *s) {
         out_json(s, &text);
     else
         out_tree(s, &text);
-    (void)fwrite(text.data, 1, text.len, stdout);
+    if (text.len)
+        (void)fwrite(text.data, 1, text.len, stdout);
     buf_free(&text);
     return EX_DONE;
 }

@@ -177,8 +177,8 @@ static void read_batch(struct mem *m, const uint32_t *batch, uint32_t n) {
             if (runs && (uint64_t)(uintptr_t)last->iov_base + last->iov_len == addr)
                 last->iov_len += MEM_PAGE;
             else
-                m->remote[runs++] =
-                    (struct iovec){.iov_base = (void *)(uintptr_t)addr, .iov_len = MEM_PAGE};
+                /* NOLINTNEXTLINE(performance-no-int-to-ptr): an address in the target */
+                m->remote[runs++] = (struct iovec){(void *)(uintptr_t)addr, MEM_PAGE};
         }
         local.iov_len = (size_t)want * MEM_PAGE;
         bytes = m->readv(m, &local, 1, m->remote, runs);

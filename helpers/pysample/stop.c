@@ -46,6 +46,7 @@ bool stop_thread(struct stopped *s, pid_t tid) {
 
 void stop_release(struct stopped *s) {
     if (s->tid)
+        /* NOLINTNEXTLINE(performance-no-int-to-ptr): how ptrace takes a signal */
         (void)ptrace(PTRACE_DETACH, s->tid, NULL, (void *)(long)s->signal);
     s->tid = 0;
 }

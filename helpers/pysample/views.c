@@ -296,7 +296,7 @@ static void walk(struct views *vs, uint32_t node, uint32_t i, uint64_t units, in
         }
         if (hot)
             n = hot;
-        part = units / n;
+        part = units / (n ? n : 1);
         k->visit = 1;
         for (uint32_t e = k->child; e; e = edges[e - 1].next_child) {
             if (hot && !vs->tasks->list[edges[e - 1].to].hot)

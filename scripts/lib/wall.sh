@@ -34,7 +34,7 @@ wall_render() {
     fi
     # Without pysample's header lines, which other readers of collapsed stacks do not know; raw/ has them.
     for view in wall tasks threads; do
-        [[ ! -s $RUN/raw/$view.folded ]] || sed '/^#/d' "$RUN/raw/$view.folded" | redact_stream >"$RUN/$view.folded"
+        [[ ! -s $RUN/raw/$view.folded ]] || sed '/^#/d' "$RUN/raw/$view.folded" | shorten_imports | redact_stream >"$RUN/$view.folded"
     done
     mv "$RUN/wall.folded" "$RUN/profile.folded" 2>/dev/null || : >"$RUN/profile.folded"
     wall_picture profile.folded profile.svg "wall time" "$(report_subtitle)"
@@ -65,7 +65,7 @@ wall_stages() {
     awk -F '\t' -v OFS='\t' '
         /^#/ { next }
         !head++ { for (i = 1; i <= NF; i++) c[$i] = i; print "# share_of: wall_s"; print "stage", "share_pct", "wall_s", "running_s", "wait_s"; next }
-        { print $c["stage"], $c["share_pct"], sprintf("%.3f", $c["us"] / 1e6), sprintf("%.3f", $c["running"] / 1e6), sprintf("%.3f", $c["waiting"] / 1e6) }
+        { print $c["stage"], $c["share_pct"], sprintf("%.3f", $c["us"] / 1e6), sprintf("%.3f", $c["running_us"] / 1e6), sprintf("%.3f", $c["waiting_us"] / 1e6) }
         ' "$RUN/raw/stages.wall.tsv" >"$RUN/stages.tsv"
 }
 

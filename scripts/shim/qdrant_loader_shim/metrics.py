@@ -13,7 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 STAGES = ("fetch", "convert", "chunk", "embed", "upsert", "state")
 # Seconds. The default ones end at 10 s, where a large document or a rate-limited batch begins.
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 DOCUMENTS = ("fetched", "chunked", "chunk_failed", "succeeded", "failed")
 CHUNKS = ("chunked", "embedded", "embed_failed", "upserted", "upsert_failed")
 PREFIX = "qdrant_loader_"
@@ -70,7 +70,9 @@ class Metrics:
         self.rate_limit_waiting = gauge("rate_limit_waiting", "Embedding requests that wait for min_request_interval.")
 
         self.shim_errors = counter("shim_errors_total", "Errors inside the shim, which it kept from the loader.", "type")
-        self.shim_hooks = gauge("shim_hooks", "Methods of the loader that are counted, and that were not found.", "state", mode="max")
+        self.shim_hooks = gauge(
+            "shim_hooks", "Methods of the loader that are counted, and that were not found.", "state", mode="max"
+        )
         self.shim_missing = gauge("shim_hook_missing", "1 for each method of the loader that was not found.", "hook", mode="max")
         for stage in STAGES:
             for metric in (self.calls, self.successes, self.items, self.bytes, self.in_flight, self.seconds):
@@ -85,3 +87,6 @@ class Metrics:
         self.shim_hooks.labels("missing").set(len(missing))
         for hook in missing:
             self.shim_missing.labels(hook).set(1)
+
+
+METRICS = Metrics()

@@ -9,8 +9,8 @@ TESTS=$FIXTURES/prometheus/rules.test.yml
 @test "promtool takes the configuration, with its rules" {
     cp -r "$DOCS" "$BATS_TEST_TMPDIR/prometheus"
     cd "$BATS_TEST_TMPDIR/prometheus" || return
-    mkdir targets
-    echo '[{"targets": ["127.0.0.1:9477"], "labels": {"run": "demo"}}]' >targets/demo.json
+    mkdir -p targets
+    echo '[{"targets": ["127.0.0.1:9464"], "labels": {"run": "demo"}}]' >targets/demo.json
     run -0 promtool check config prometheus.yml
     matches "$output" 'SUCCESS: prometheus.yml is valid'
     matches "$output" '[1-9][0-9]* rules found'
