@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT
+ * Rows of samples.tsv and of the per-thread file: docs/formats/samples-tsv.md.
+ */
+#ifndef PROCSAMPLE_ROWS_H
+#define PROCSAMPLE_ROWS_H
+
+#include <stdint.h>
+
+#include "buf.h"
+#include "procmeter.h"
+
+/* Copies a command name so that it fits into a column: what is not printable or not UTF-8 becomes
+ * '?'. */
+void rows_clean(char to[65], const char *comm);
+
+void rows_header(struct buf *out);
+
+/* One process at `t_ns` since the start. `comm` is clean. */
+void rows_process(struct buf *out, uint64_t t_ns, struct proc_id id, const char *comm,
+                  const struct meter_reading *r);
+
+/* The sum over `processes` live ones. */
+void rows_total(struct buf *out, uint64_t t_ns, uint64_t processes, const struct meter_reading *r);
+
+void rows_thread_header(struct buf *out);
+void rows_threads(struct buf *out, uint64_t t_ns, pid_t pid, const struct proctasks *tasks);
+
+#endif
