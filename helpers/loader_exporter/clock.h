@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ * The clocks in use.
+ */
+#ifndef EXPORTER_CLOCK_H
+#define EXPORTER_CLOCK_H
+
+#include <stdint.h>
+
+/* CLOCK_MONOTONIC, ns. */
+int64_t monotonic_ns(void);
+/* Unix seconds. */
+double unix_now(void);
+/* When a process with this start time (clock ticks since boot) was started, in Unix seconds. */
+double unix_time_of(uint64_t starttime);
+
+#endif
