@@ -8,9 +8,10 @@
 
 /* CLOCK_MONOTONIC, ns. */
 int64_t monotonic_ns(void);
-/* Unix seconds. */
+/* Unix seconds, to the ms: a finer one takes 17 digits on every page. */
 double unix_now(void);
-/* When a process with this start time (clock ticks since boot) was started, in Unix seconds. */
+/* When a process with this start time (clock ticks since boot) was started, in Unix seconds, to the
+ * ms. */
 double unix_time_of(uint64_t starttime);
 
 #endif

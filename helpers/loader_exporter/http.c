@@ -29,7 +29,8 @@ struct connection {
 struct request {
     struct http_request public;
     unsigned status;
-    bool counted;
+    bool has_headers;
+    bool counted; /* among those being answered */
 };
 
 struct http {
@@ -216,13 +217,16 @@ static void decide(struct http *h, struct MHD_Connection *mhd, const char *url, 
     }
 }
 
+/* The body becomes libmicrohttpd's, which frees it. */
 static enum MHD_Result send_answer(struct MHD_Connection *mhd, const struct http_answer *a) {
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        a->body.len, a->body.len ? a->body.data : "", MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(a->body.len, a->body.data, MHD_RESPMEM_MUST_FREE);
     enum MHD_Result result = MHD_NO;
 
-    if (!response)
+    if (!response) {
+        free(a->body.data);
         return MHD_NO;
+    }
     (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, a->content_type);
     if (a->gzip)
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
@@ -244,12 +248,17 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
     struct request *r = *context;
     struct connection *c = connection_of(mhd);
     struct http_answer a = {0};
-    enum MHD_Result result;
 
     (void)version;
     (void)upload;
-    /* Called again for a body, which nobody wants. */
     if (!r || r->counted) {
+        *upload_size = 0;
+        return MHD_YES;
+    }
+    /* The first call comes with the headers; an answer to it would end the connection, which is
+     * right only for a request that may have a body. Nobody wants a body. */
+    if (is_get(method) && (!r->has_headers || *upload_size > 0)) {
+        r->has_headers = true;
         *upload_size = 0;
         return MHD_YES;
     }
@@ -260,9 +269,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
     decide(h, mhd, url, method, r, &a);
     r->status = a.status;
     h->stats.requests[a.status < 600 ? a.status : 0]++;
-    result = send_answer(mhd, &a);
-    buf_free(&a.body);
-    return result;
+    return send_answer(mhd, &a);
 }
 
 /* What libmicrohttpd complains of are the clients' mistakes. */
@@ -277,7 +284,7 @@ static struct MHD_Daemon *start(struct http *h, int listen_fd) {
     struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_MEM_KEY, 0, web->key},
         {MHD_OPTION_HTTPS_MEM_CERT, 0, web->cert},
-        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)web->priorities},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, web->priorities},
         {MHD_OPTION_END, 0, NULL},
     };
     unsigned flags = MHD_USE_EPOLL | MHD_USE_ERROR_LOG | (web->cert ? MHD_USE_TLS : 0u);

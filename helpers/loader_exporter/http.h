@@ -45,7 +45,7 @@ struct http_answer {
     const char *content_type;
     bool gzip;       /* the body is compressed */
     bool is_page;    /* the application's note, for `answered` */
-    struct buf body; /* the front frees it */
+    struct buf body; /* not empty; becomes the front's */
 };
 
 struct http_stats {

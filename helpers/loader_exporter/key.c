@@ -144,7 +144,7 @@ static bool skip_value(struct reader *r, int depth) {
     if (*r->p != '[' && *r->p != '{') {
         const char *start = r->p;
 
-        while (r->p < r->end && memchr("+-.0123456789aeflnrstuE", *r->p, 23))
+        while (r->p < r->end && *r->p != '\0' && strchr("+-.0123456789aeflnrstuE", *r->p))
             r->p++;
         return r->p > start;
     }
@@ -182,7 +182,9 @@ static void make_name(struct text *name, bool colon_is_valid) {
         bool valid = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
                      (c >= '0' && c <= '9' && i > 0) || (c == ':' && colon_is_valid);
 
-        to[len++] = valid ? c : '_';
+        to[len++] = '_';
+        if (valid)
+            to[len - 1] = c;
         i += n > 0 ? n : 1;
     }
     name->len = len;

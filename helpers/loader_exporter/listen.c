@@ -16,18 +16,18 @@
 #define BACKLOG 1024
 
 void address_parse(const char *option, const char *text, struct address *a) {
-    const char *colon = strrchr(text, ':');
+    const char *colon = strrchr(text, ':'), *number = colon ? colon + 1 : "";
     const char *host = text, *host_end = colon;
     struct in6_addr ignored;
     char *end;
     unsigned long port;
 
-    if (!colon || colon[1] < '0' || colon[1] > '9')
+    if (*number < '0' || *number > '9')
         die_usage("%s: not HOST:PORT: '%s'", option, text);
     errno = 0;
-    port = strtoul(colon + 1, &end, 10);
+    port = strtoul(number, &end, 10);
     if (*end != '\0' || errno != 0 || port > 65535)
-        die_usage("%s: not a port from 0 to 65535: '%s'", option, colon + 1);
+        die_usage("%s: not a port from 0 to 65535: '%s'", option, number);
     if (*host == '[' && colon > host && colon[-1] == ']') {
         host++;
         host_end--;

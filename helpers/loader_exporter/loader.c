@@ -2,6 +2,7 @@
 #include "loader.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,6 +20,7 @@
 
 struct loader {
     struct loader_config config;
+    char *own[4]; /* its strings */
     char *labels; /* loader="name", or "" */
     const struct process_config *process_config;
     struct multiproc *files; /* NULL: no folder */
@@ -76,10 +78,10 @@ struct loader *loader_new(const struct loader_config *config, const struct proce
     struct buf labels = {0};
 
     l->config = *config;
-    l->config.name = copy(config->name);
-    l->config.multiproc_dir = copy(config->multiproc_dir);
-    l->config.pid_file = copy(config->pid_file);
-    l->config.run_result = copy(config->run_result);
+    l->config.name = l->own[0] = copy(config->name);
+    l->config.multiproc_dir = l->own[1] = copy(config->multiproc_dir);
+    l->config.pid_file = l->own[2] = copy(config->pid_file);
+    l->config.run_result = l->own[3] = copy(config->run_result);
     l->process_config = process;
     l->pidfd = -1;
     buf_adds(&labels, "");
@@ -112,12 +114,19 @@ void loader_free(struct loader *l) {
         process_free(l->process);
         process_page_free(l->process_page);
     }
-    free((char *)(size_t)l->config.name);
-    free((char *)(size_t)l->config.multiproc_dir);
-    free((char *)(size_t)l->config.pid_file);
-    free((char *)(size_t)l->config.run_result);
+    for (int i = 0; i < 4; i++)
+        free(l->own[i]);
     free(l->labels);
     free(l);
+}
+
+static void ended_at(struct loader *l, double when) {
+    l->state = LOADER_ENDED;
+    l->ended_ns = monotonic_ns();
+    l->ended = when;
+    if (l->pidfd >= 0)
+        (void)close(l->pidfd);
+    l->pidfd = -1;
 }
 
 static bool is_same_file(const struct stat *a, const struct stat *b) {
@@ -151,61 +160,68 @@ static void look_at_pid_file(struct loader *l) {
     forget_run(l);
     if (!follow(l, id)) {
         /* It ended before it was seen. */
-        l->state = LOADER_ENDED;
-        l->ended_ns = monotonic_ns();
+        ended_at(l, 0);
     }
 }
 
-static bool is_alive(const struct loader *l) {
-    return process_values(l->process)->root_alive;
+static void take_result(struct loader *l, const struct run_result *r) {
+    if (l->started <= 0)
+        l->started = r->started;
+    if (r->ended > 0)
+        l->ended = r->ended;
+    l->exit_code = r->exit_code;
+    l->duration = r->duration_s;
+    if (r->exit_code == 0)
+        l->last_success = l->ended;
+    if (l->process)
+        process_final(l->process, r->user_s, r->system_s, r->peak_rss_kib);
 }
 
-static void take_result(struct loader *l, const struct run_result *r) {
-    l->state = LOADER_ENDED;
-    l->final = true;
-    l->ended = r->ended;
-    l->exit_code = r->exit_code;
-    l->duration = r->duration_s > 0 ? r->duration_s : l->started > 0 ? r->ended - l->started : 0;
-    if (l->started <= 0 && l->duration > 0)
-        l->started = r->ended - l->duration;
-    if (r->exit_code == 0)
-        l->last_success = r->ended;
-    if (l->process)
-        process_final_cpu(l->process, r->user_s, r->system_s);
+/* True when the file says of this run that it is over. A result that is older than the run is
+ * another one's. */
+static bool read_result(const struct loader *l, struct run_result *r) {
+    if (!l->config.run_result || !run_result_read(l->config.run_result, r))
+        return false;
+    /* procrun writes no pid file when it could not start the command. */
+    if (r->failed)
+        return l->state == LOADER_UNKNOWN || r->started >= l->started - 1;
+    return r->ended > 0 && r->ended >= l->started - 1 &&
+           (l->state != LOADER_UNKNOWN || !l->process);
 }
 
 static void look_at_end(struct loader *l) {
     struct run_result result;
+    bool told = read_result(l, &result);
 
-    /* A result that is older than the run is another run's. */
-    if (l->config.run_result && run_result_read(l->config.run_result, &result) &&
-        (l->started <= 0 || result.ended >= l->started - 1)) {
-        take_result(l, &result);
-        return;
-    }
+    if (told && l->state != LOADER_ENDED)
+        ended_at(l, result.ended);
     if (l->state != LOADER_ENDED)
         return;
-    if (!l->config.run_result || monotonic_ns() - l->ended_ns > RESULT_WAIT_NS) {
-        l->final = true;
-        l->duration = l->started > 0 && l->ended > 0 ? l->ended - l->started : 0;
-    }
+    if (told)
+        take_result(l, &result);
+    l->final = !l->config.run_result || (told && (result.complete || result.failed)) ||
+               monotonic_ns() - l->ended_ns > RESULT_WAIT_NS;
+    if (l->final && l->duration <= 0 && l->started > 0 && l->ended > 0)
+        l->duration = l->ended - l->started;
+}
+
+static void look_at_processes(struct loader *l) {
+    struct pollfd end = {.fd = l->pidfd, .events = POLLIN};
+
+    if (poll(&end, 1, 0) > 0)
+        process_refresh(l->process);
+    process_read(l->process);
+    if (l->state == LOADER_RUNNING && !process_values(l->process)->root_alive)
+        ended_at(l, unix_now());
 }
 
 bool loader_update(struct loader *l) {
     if (l->config.pid_file)
         look_at_pid_file(l);
-    if (l->state == LOADER_RUNNING && l->process) {
-        process_read(l->process);
-        if (!is_alive(l)) {
-            l->state = LOADER_ENDED;
-            l->ended = unix_now();
-            l->ended_ns = monotonic_ns();
-            if (l->pidfd >= 0)
-                (void)close(l->pidfd);
-            l->pidfd = -1;
-        }
-    }
-    if (l->final || l->state == LOADER_RUNNING || (l->state == LOADER_UNKNOWN && l->process))
+    /* What the loader leaves behind is looked after until it is gone too. */
+    if (l->process && (l->state == LOADER_RUNNING || process_values(l->process)->alive > 0))
+        look_at_processes(l);
+    if (l->final || (l->state == LOADER_RUNNING && l->process))
         return false;
     look_at_end(l);
     return l->final;

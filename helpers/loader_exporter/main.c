@@ -12,6 +12,7 @@
  *     # TYPE qdrant_loader_process_cpu_seconds_total counter
  *     qdrant_loader_process_cpu_seconds_total{mode="user"} 12.34
  */
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -102,6 +103,7 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < opts.uids; i++)
         x.fleet.uid[x.fleet.uids++] = opts.uid[i];
     x.fleet.watch = opts.watch;
+    x.self.statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
     meter_host_open(&opts.process.host, opts.proc);
     for (size_t i = 0; i < opts.loaders; i++)
         fleet_add(&x.fleet, &opts.loader[i]);

@@ -158,7 +158,9 @@ static void name_lines(struct model *m, const struct model_family *f, struct gro
         return;
     case DB_HISTOGRAM:
         set_line(m, f, &g->inf, "_bucket", "+Inf");
-        /* fall through */
+        set_line(m, f, &g->value, "_sum", NULL);
+        set_line(m, f, &g->count, "_count", NULL);
+        break;
     case DB_SUMMARY:
         set_line(m, f, &g->value, "_sum", NULL);
         set_line(m, f, &g->count, "_count", NULL);
@@ -168,6 +170,7 @@ static void name_lines(struct model *m, const struct model_family *f, struct gro
 }
 
 static struct group *group_of(struct model *m, struct model_family *f, const struct key *key) {
+    uintptr_t number = (uintptr_t)f;
     struct group *g;
     void **at;
 
@@ -177,11 +180,12 @@ static struct group *group_of(struct model *m, struct model_family *f, const str
         page_label(&m->labels, key->label[i].name.p, key->label[i].name.len, key->label[i].value.p,
                    key->label[i].value.len);
     m->scratch.len = 0;
-    buf_add(&m->scratch, &f, sizeof(f));
+    buf_add(&m->scratch, &number, sizeof(number));
     buf_add(&m->scratch, m->labels.data, m->labels.len);
     at = map_at(&m->groups, &m->memory, m->scratch.data, m->scratch.len);
-    if (*at)
-        return *at;
+    g = *at;
+    if (g)
+        return g;
     if (m->series >= MODEL_SERIES_MAX)
         return NULL;
     m->series++;
@@ -199,7 +203,7 @@ static struct group *group_of(struct model *m, struct model_family *f, const str
 static struct slot *bucket_slot(struct model *m, const struct model_family *f, struct group *g,
                                 double le) {
     struct bucket **at = &g->bucket, *b;
-    struct buf bound = {0};
+    char bound[PAGE_NUMBER_MAX];
 
     while (*at && (*at)->le < le)
         at = &(*at)->next;
@@ -212,9 +216,8 @@ static struct slot *bucket_slot(struct model *m, const struct model_family *f, s
     b->le = le;
     b->next = *at;
     *at = b;
-    page_number(&bound, le);
-    set_line(m, f, &b->slot, "_bucket", bound.data);
-    buf_free(&bound);
+    (void)page_number(bound, le);
+    set_line(m, f, &b->slot, "_bucket", bound);
     return &b->slot;
 }
 

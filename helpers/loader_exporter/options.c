@@ -336,6 +336,7 @@ void options_parse(struct options *o, int argc, char **argv) {
         .proc = "/proc",
         .process = {.cgroup = "/sys/fs/cgroup",
                     .pss_every_ns = 30 * SECOND,
+                    .read_every_ns = SECOND / 10,
                     .full_every_ns = SECOND},
         .http = {.max_connections = 256, .max_requests = 40, .deadline_ns = 5 * SECOND},
         .exporter = {.telemetry_path = "/metrics", .linger_ns = -1, .scrapes = 2},

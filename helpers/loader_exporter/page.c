@@ -28,38 +28,42 @@ static const struct {
     [PAGE_INFO] = {"gauge", "info", "_info", {"", "_info"}},
 };
 
+static const char openmetrics_end[] = "# EOF\n";
+
 static void forget(struct page *p) {
-    for (size_t i = 0; i < p->n; i++) {
-        buf_free(&p->family[i]->help);
-        buf_free(&p->family[i]->line);
+    for (struct page_family *f = p->first; f; f = f->next) {
+        for (int format = 0; format < 2; format++) {
+            buf_free(&f->head[format].text);
+            buf_free(&f->head[format].help);
+        }
+        buf_free(&f->line);
     }
     map_free(&p->by_name);
     map_free(&p->claims);
     arena_free(&p->memory);
+    p->first = p->last = NULL;
     p->n = 0;
 }
 
 void page_begin(struct page *p, enum page_format format) {
     size_t used = 0;
 
-    for (size_t i = 0; i < p->n; i++)
-        used += p->family[i]->used;
+    for (const struct page_family *f = p->first; f; f = f->next)
+        used += f->used;
     if (p->n > 2 * used + FORGET_ABOVE)
         forget(p);
-    for (size_t i = 0; i < p->n; i++) {
-        p->family[i]->used = false;
-        p->family[i]->line.len = 0;
+    for (struct page_family *f = p->first; f; f = f->next) {
+        f->used = false;
+        f->line.len = 0;
         /* What one large page needed is not held for ever. */
-        if (p->family[i]->line.cap > (1u << 20))
-            buf_free(&p->family[i]->line);
+        if (f->line.cap > (1u << 20))
+            buf_free(&f->line);
     }
     p->format = format;
 }
 
 void page_free(struct page *p) {
     forget(p);
-    free(p->family);
-    *p = (struct page){0};
 }
 
 static void escape(struct buf *out, const char *s, size_t len, bool quote) {
@@ -70,7 +74,7 @@ static void escape(struct buf *out, const char *s, size_t len, bool quote) {
             continue;
         buf_add(out, s + done, i - done);
         buf_addc(out, '\\');
-        buf_addc(out, s[i] == '\n' ? 'n' : s[i]);
+        buf_add(out, s[i] == '\n' ? "n" : &s[i], 1);
         done = i + 1;
     }
     buf_add(out, s + done, len - done);
@@ -86,11 +90,12 @@ static struct page_family *find_or_add(struct page *p, const char *name, size_t 
     f->name = arena_copy(&p->memory, name, len);
     f->name_len = len;
     *at = f;
-    if (p->n == p->cap) {
-        p->cap = p->cap ? 2 * p->cap : 64;
-        p->family = xrealloc(p->family, p->cap * sizeof(p->family[0]));
-    }
-    p->family[p->n++] = f;
+    if (p->last)
+        p->last->next = f;
+    else
+        p->first = f;
+    p->last = f;
+    p->n++;
     return f;
 }
 
@@ -125,6 +130,35 @@ static bool claim_names(struct page_family *f) {
     return true;
 }
 
+static void add_head(struct buf *out, const char *what, const struct page_family *f,
+                     enum page_format format) {
+    buf_adds(out, what);
+    buf_add(out, f->name, f->name_len);
+    if (format == PAGE_TEXT)
+        buf_adds(out, type_of[f->type].suffix);
+    buf_addc(out, ' ');
+}
+
+/* Most pages have the heads of the one before. */
+static void make_head(struct page_family *f, enum page_format format, const char *help,
+                      size_t help_len) {
+    struct page_head *head = &f->head[format];
+
+    if (head->text.len > 0 && head->type == f->type && head->help.len == help_len &&
+        memcmp(head->help.data, help, help_len) == 0)
+        return;
+    head->type = f->type;
+    head->help.len = head->text.len = 0;
+    buf_add(&head->help, help, help_len);
+    add_head(&head->text, "# HELP ", f, format);
+    escape(&head->text, help, help_len, format == PAGE_OPENMETRICS);
+    buf_addc(&head->text, '\n');
+    add_head(&head->text, "# TYPE ", f, format);
+    buf_adds(&head->text,
+             format == PAGE_TEXT ? type_of[f->type].text_name : type_of[f->type].openmetrics_name);
+    buf_addc(&head->text, '\n');
+}
+
 struct page_family *page_family(struct page *p, const char *name, size_t name_len,
                                 enum page_type type, const char *help, size_t help_len) {
     struct page_family *f = find_or_add(p, name, name_len);
@@ -136,8 +170,7 @@ struct page_family *page_family(struct page *p, const char *name, size_t name_le
     if (!claim_names(f))
         return NULL;
     f->used = true;
-    f->help.len = 0;
-    escape(&f->help, help, help_len, p->format == PAGE_OPENMETRICS);
+    make_head(f, p->format, help, help_len);
     return f;
 }
 
@@ -168,17 +201,32 @@ static size_t digits_of(uint64_t v, char *digits, int *length) {
     return (size_t)n - zeros;
 }
 
-/* Whole numbers and those with up to nine places, which most are: a decimal of at most 15 digits
- * that reads back as the number is the shortest one. Returns 0 when it is none of these. */
+/* Whole numbers, and those with few places, which most are: a decimal of at most 15 digits that
+ * reads back as the number is the shortest one. Returns 0 when it is none of these. */
 static size_t short_decimal(double value, char *digits, int *exponent) {
-    double scaled = value == floor(value) ? value : round(value * 1e9);
+    static const struct {
+        double below, scale;
+        int places;
+    } steps[] = {{1e6, 1e9, 9}, {1e9, 1e6, 6}, {1e12, 1e3, 3}};
     size_t n;
 
-    if (!(scaled >= 1 && scaled < 1e15) || (scaled != value && scaled / 1e9 != value))
-        return 0;
-    n = digits_of((uint64_t)scaled, digits, exponent);
-    *exponent -= scaled == value ? 1 : 10;
-    return n;
+    if (value >= 1 && value < 1e15 && value == floor(value)) {
+        n = digits_of((uint64_t)value, digits, exponent);
+        --*exponent;
+        return n;
+    }
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        double scaled = round(value * steps[i].scale);
+
+        if (value >= steps[i].below)
+            continue;
+        if (scaled < 1 || scaled / steps[i].scale != value)
+            return 0;
+        n = digits_of((uint64_t)scaled, digits, exponent);
+        *exponent -= 1 + steps[i].places;
+        return n;
+    }
+    return 0;
 }
 
 /* The shortest decimal digits that read back as `value` >= 0, and the exponent of the first one. */
@@ -197,74 +245,82 @@ static size_t shortest(double value, char *digits, int *exponent) {
         if (*c != '.')
             digits[n++] = *c;
     }
-    *exponent = atoi(strchr(text, 'e') + 1);
+    *exponent = (int)strtol(strchr(text, 'e') + 1, NULL, 10);
     while (n > 1 && digits[n - 1] == '0')
         n--;
     return n;
 }
 
-static void add_exponent(struct buf *out, const char *digits, size_t n, int exponent) {
-    buf_add(out, digits, 1);
+static char *put(char *to, const char *from, size_t n) {
+    memcpy(to, from, n);
+    return to + n;
+}
+
+static char *put_exponent(char *to, const char *digits, size_t n, int exponent) {
+    to = put(to, digits, 1);
     if (n > 1) {
-        buf_addc(out, '.');
-        buf_add(out, digits + 1, n - 1);
+        *to++ = '.';
+        to = put(to, digits + 1, n - 1);
     }
-    buf_printf(out, "e%+03d", exponent);
+    *to++ = 'e';
+    *to++ = exponent < 0 ? '-' : '+';
+    exponent = abs(exponent);
+    if (exponent >= 100)
+        *to++ = (char)('0' + exponent / 100);
+    *to++ = (char)('0' + exponent / 10 % 10);
+    *to++ = (char)('0' + exponent % 10);
+    return to;
 }
 
 /* Python's repr() of a float, with Go's exponents for positive numbers from a million on. */
-static void add_number(struct buf *out, double value) {
+static char *put_number(char *to, double value) {
     char digits[32];
     int exponent;
     size_t n = shortest(fabs(value), digits, &exponent);
 
     if (signbit(value))
-        buf_addc(out, '-');
-    if (exponent < -4 || exponent >= 16 || (value > 0 && exponent >= 6)) {
-        add_exponent(out, digits, n, exponent);
-        return;
-    }
+        *to++ = '-';
+    if (exponent < -4 || exponent >= 16 || (value > 0 && exponent >= 6))
+        return put_exponent(to, digits, n, exponent);
     if (exponent < 0) {
-        buf_adds(out, "0.");
-        for (int i = exponent; i < -1; i++)
-            buf_addc(out, '0');
-        buf_add(out, digits, n);
-        return;
+        to = put(to, "0.000", (size_t)(1 - exponent));
+        return put(to, digits, n);
     }
     for (int i = 0; i <= exponent; i++)
-        buf_addc(out, (size_t)i < n ? digits[i] : '0');
-    buf_addc(out, '.');
+        to = put(to, (size_t)i < n ? &digits[i] : "0", 1);
+    *to++ = '.';
     if (n > (size_t)exponent + 1)
-        buf_add(out, digits + exponent + 1, n - (size_t)exponent - 1);
-    else
-        buf_addc(out, '0');
+        return put(to, digits + exponent + 1, n - (size_t)exponent - 1);
+    *to++ = '0';
+    return to;
 }
 
-void page_number(struct buf *out, double value) {
-    if (isnan(value)) {
-        buf_adds(out, "NaN");
-    } else if (isinf(value)) {
-        buf_adds(out, value > 0 ? "+Inf" : "-Inf");
-    } else if (value >= 0 && value < 1e6 && value == floor(value) && !signbit(value)) {
-        /* Most are small counts. */
-        char text[16], *p = text + sizeof(text);
-        uint32_t v = (uint32_t)value;
+size_t page_number(char *text, double value) {
+    char *end = text;
 
-        *--p = '0';
-        *--p = '.';
-        do
-            *--p = (char)('0' + v % 10);
-        while ((v /= 10) > 0);
-        buf_add(out, p, (size_t)(text + sizeof(text) - p));
+    if (isnan(value)) {
+        end = put(end, "NaN", 3);
+    } else if (isinf(value)) {
+        end = put(end, value > 0 ? "+Inf" : "-Inf", 4);
+    } else if (value >= 0 && value < 10 && value == floor(value) && !signbit(value)) {
+        *end++ = (char)('0' + (int)value);
+        end = put(end, ".0", 2);
     } else {
-        add_number(out, value);
+        end = put_number(end, value);
     }
+    *end = '\0';
+    return (size_t)(end - text);
 }
 
 void page_line(struct page_family *f, const char *start, size_t len, double value) {
-    buf_add(&f->line, start, len);
-    page_number(&f->line, value);
-    buf_addc(&f->line, '\n');
+    char *to;
+
+    buf_reserve(&f->line, len + PAGE_NUMBER_MAX);
+    to = put(f->line.data + f->line.len, start, len);
+    to += page_number(to, value);
+    *to++ = '\n';
+    *to = '\0';
+    f->line.len = (size_t)(to - f->line.data);
 }
 
 void page_sample(struct page_family *f, const char *suffix, const char *labels, double value) {
@@ -278,30 +334,20 @@ void page_sample(struct page_family *f, const char *suffix, const char *labels, 
     page_line(f, " ", 1, value);
 }
 
-static void add_head(struct buf *out, const char *what, const struct page_family *f,
-                     enum page_format format) {
-    buf_adds(out, what);
-    buf_add(out, f->name, f->name_len);
-    if (format == PAGE_TEXT)
-        buf_adds(out, type_of[f->type].suffix);
-    buf_addc(out, ' ');
-}
-
 void page_render(const struct page *p, struct buf *out) {
-    for (size_t i = 0; i < p->n; i++) {
-        const struct page_family *f = p->family[i];
+    size_t size = 0;
 
+    for (const struct page_family *f = p->first; f; f = f->next) {
+        if (f->used)
+            size += f->head[p->format].text.len + f->line.len;
+    }
+    buf_reserve(out, size + sizeof(openmetrics_end));
+    for (const struct page_family *f = p->first; f; f = f->next) {
         if (!f->used)
             continue;
-        add_head(out, "# HELP ", f, p->format);
-        buf_add(out, f->help.data ? f->help.data : "", f->help.len);
-        buf_addc(out, '\n');
-        add_head(out, "# TYPE ", f, p->format);
-        buf_adds(out, p->format == PAGE_TEXT ? type_of[f->type].text_name
-                                             : type_of[f->type].openmetrics_name);
-        buf_addc(out, '\n');
+        buf_add(out, f->head[p->format].text.data, f->head[p->format].text.len);
         buf_add(out, f->line.data ? f->line.data : "", f->line.len);
     }
     if (p->format == PAGE_OPENMETRICS)
-        buf_adds(out, "# EOF\n");
+        buf_adds(out, openmetrics_end);
 }

@@ -17,26 +17,33 @@ enum page_format { PAGE_TEXT, PAGE_OPENMETRICS };
 
 enum page_type { PAGE_COUNTER, PAGE_GAUGE, PAGE_HISTOGRAM, PAGE_SUMMARY, PAGE_INFO };
 
+/* The HELP and TYPE lines, and the help and type that they were made of. */
+struct page_head {
+    struct buf text, help;
+    enum page_type type;
+};
+
 /* A name that samples have, and who may write it. */
 struct page_claim {
     struct page_family *owner;
 };
 
 struct page_family {
+    struct page_family *next;
     const char *name; /* without _total, _info */
     size_t name_len;
     enum page_type type;
     struct page_claim *claim[5];
     size_t claims;
-    struct buf help; /* escaped */
-    struct buf line; /* its samples */
+    struct page_head head[2]; /* by format */
+    struct buf line;          /* its samples */
     bool used;
 };
 
 struct page {
     enum page_format format;
-    struct page_family **family; /* in the order in which they first came */
-    size_t n, cap;
+    struct page_family *first, *last; /* in the order in which they first came */
+    size_t n;
     struct map by_name, claims;
     struct arena memory;
 };
@@ -61,8 +68,12 @@ void page_line(struct page_family *f, const char *start, size_t len, double valu
 void page_label(struct buf *labels, const char *name, size_t name_len, const char *value,
                 size_t value_len);
 
-/* Appends a number as prometheus_client writes it: 1.0, 0.005, 1e+06, +Inf, NaN. */
-void page_number(struct buf *out, double value);
+/* Room for a number with its NUL. */
+#define PAGE_NUMBER_MAX 40
+
+/* Writes a number as prometheus_client writes it: 1.0, 0.005, 1e+06, +Inf, NaN. Returns its length.
+ */
+size_t page_number(char *text, double value);
 
 /* Appends the whole page to `out`. */
 void page_render(const struct page *p, struct buf *out);

@@ -17,9 +17,10 @@ struct process {
     struct process_values v;
     struct proctree tree[ROOTS_MAX];
     struct proc_id root[ROOTS_MAX];
-    int64_t full_at, pss_at, limits_at; /* CLOCK_MONOTONIC ns of the last one; 0: none yet */
-    int64_t ended[METER_CUMULATIVE];    /* of processes that are gone */
-    int64_t peak;                       /* KiB: of the trees' RSS, or of one process */
+    int64_t read_at, full_at, pss_at,
+        limits_at;                   /* CLOCK_MONOTONIC ns of the last one; 0: none yet */
+    int64_t ended[METER_CUMULATIVE]; /* of processes that are gone */
+    int64_t peak;                    /* KiB: of the trees' RSS, or of one process */
 };
 
 /* Read only now and then. */
@@ -90,7 +91,7 @@ bool process_add(struct process *p, struct proc_id root) {
 }
 
 void process_refresh(struct process *p) {
-    p->full_at = 0;
+    p->read_at = p->full_at = 0;
 }
 
 static bool is_in_another_tree(const struct process *p, const struct proctree *tree, pid_t pid) {
@@ -204,6 +205,9 @@ void process_read(struct process *p) {
     int64_t sums[METER_VALUES] = {0}, now = monotonic_ns();
     unsigned want = 0;
 
+    if (!is_due(p->read_at, now, config->read_every_ns))
+        return;
+    p->read_at = now;
     if (is_due(p->full_at, now, config->full_every_ns)) {
         want |= METER_TASKS;
         p->full_at = now;
@@ -227,9 +231,13 @@ const struct process_values *process_values(const struct process *p) {
     return &p->v;
 }
 
-void process_final_cpu(struct process *p, double user_s, double system_s) {
-    if (user_s * 1e9 > (double)p->v.sum[METER_CPU_USER])
-        p->v.sum[METER_CPU_USER] = (int64_t)(user_s * 1e9);
-    if (system_s * 1e9 > (double)p->v.sum[METER_CPU_SYSTEM])
-        p->v.sum[METER_CPU_SYSTEM] = (int64_t)(system_s * 1e9);
+static void raise(int64_t *to, double value) {
+    if (value > (double)*to)
+        *to = (int64_t)value;
+}
+
+void process_final(struct process *p, double user_s, double system_s, double peak_rss_kib) {
+    raise(&p->v.sum[METER_CPU_USER], user_s * 1e9);
+    raise(&p->v.sum[METER_CPU_SYSTEM], system_s * 1e9);
+    raise(&p->v.sum[METER_PEAK_RSS], peak_rss_kib);
 }

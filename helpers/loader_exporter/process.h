@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * What the process trees of one loader use, by /proc.
  *
- * The light values are read for every page. What needs two files of every thread (context switches,
- * run-queue delay, thread states), a look for new processes, and the limits, are read at most once
- * a second or less often, and stand on the pages between as they were.
+ * Nothing is read more often than ten times a second. What needs two files of every thread (context
+ * switches, run-queue delay, thread states), and a look for new processes, come at most once a
+ * second; PSS and the limits less often. In between they stand on the pages as they were.
  */
 #ifndef EXPORTER_PROCESS_H
 #define EXPORTER_PROCESS_H
@@ -11,13 +11,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "limits.h"
+#include "proc_limits.h"
 #include "procmeter.h"
 
 struct process_config {
     struct meter_host host;
     const char *cgroup;    /* where control groups are mounted */
     int64_t pss_every_ns;  /* PSS and USS: at most that often; 0 never */
+    int64_t read_every_ns; /* anything at all */
     int64_t full_every_ns; /* threads, new processes */
 };
 
@@ -43,13 +44,14 @@ bool process_add(struct process *p, struct proc_id root);
 /* Forgets all trees and what they used. */
 void process_clear(struct process *p);
 
-/* Reads all trees. */
+/* Reads all trees, or leaves the last reading when it is fresh. */
 void process_read(struct process *p);
-/* The next reading reads everything, whatever it was that was read last. */
+/* The next reading is a full one, however fresh the last one is. */
 void process_refresh(struct process *p);
 
-/* What the operating system counted for the whole run, where it knows better: seconds, or -1. */
-void process_final_cpu(struct process *p, double user_s, double system_s);
+/* What was counted for the whole run, where that is more: CPU seconds, KiB of the largest process;
+ * -1: not known. */
+void process_final(struct process *p, double user_s, double system_s, double peak_rss_kib);
 
 const struct process_values *process_values(const struct process *p);
 

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "process_page.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "buf.h"
 
-static const char prefix[] = "qdrant_loader_process_";
+#define PREFIX "qdrant_loader_process_"
 
 /* What a value is divided by for its base unit. */
 #define NS 1e9
@@ -15,53 +14,55 @@ static const char prefix[] = "qdrant_loader_process_";
 
 /* The metrics; those of one family follow one another. */
 static const struct metric {
-    const char *name;
-    enum page_type type;
-    const char *help;
-    enum meter_value value;
+    const char *name, *help, *label;
     double per;
-    const char *label;
+    enum page_type type;
+    enum meter_value value;
 } metrics[] = {
-    {"cpu_seconds", PAGE_COUNTER, "CPU time used.", METER_CPU_USER, NS, "mode=\"user\""},
-    {"cpu_seconds", PAGE_COUNTER, "CPU time used.", METER_CPU_SYSTEM, NS, "mode=\"system\""},
-    {"run_queue_delay_seconds", PAGE_COUNTER,
-     "Time that threads were runnable but waited for a CPU.", METER_RUN_DELAY, NS, ""},
-    {"io_read_bytes", PAGE_COUNTER, "Bytes read from storage.", METER_IO_READ, 1, ""},
-    {"io_write_bytes", PAGE_COUNTER, "Bytes written to storage.", METER_IO_WRITE, 1, ""},
-    {"io_read_call_bytes", PAGE_COUNTER, "Bytes returned by read calls, cached or not.",
-     METER_IO_RCHAR, 1, ""},
-    {"io_write_call_bytes", PAGE_COUNTER, "Bytes taken by write calls, cached or not.",
-     METER_IO_WCHAR, 1, ""},
-    {"page_faults", PAGE_COUNTER, "Page faults: minor without I/O, major with.", METER_MINFLT, 1,
-     "kind=\"minor\""},
-    {"page_faults", PAGE_COUNTER, "Page faults: minor without I/O, major with.", METER_MAJFLT, 1,
-     "kind=\"major\""},
-    {"context_switches", PAGE_COUNTER, "Context switches of all threads.", METER_CTX_VOLUNTARY, 1,
-     "kind=\"voluntary\""},
-    {"context_switches", PAGE_COUNTER, "Context switches of all threads.", METER_CTX_INVOLUNTARY, 1,
-     "kind=\"involuntary\""},
-    {"resident_memory_bytes", PAGE_GAUGE,
-     "Resident memory (RSS); shared pages count in every process.", METER_RSS, KIB, ""},
-    {"resident_memory_peak_bytes", PAGE_GAUGE,
-     "Highest RSS of the trees when read, or of one process ever.", METER_PEAK_RSS, KIB, ""},
-    {"resident_anon_memory_bytes", PAGE_GAUGE, "Resident memory that no file backs.",
-     METER_RSS_ANON, KIB, ""},
-    {"resident_file_memory_bytes", PAGE_GAUGE, "Resident pages of files.", METER_RSS_FILE, KIB, ""},
-    {"resident_shmem_memory_bytes", PAGE_GAUGE, "Resident shared memory.", METER_RSS_SHMEM, KIB,
-     ""},
-    {"swap_bytes", PAGE_GAUGE, "Memory swapped out.", METER_SWAP, KIB, ""},
-    {"pss_bytes", PAGE_GAUGE, "Resident memory, shared pages divided among their users (PSS).",
-     METER_PSS, KIB, ""},
-    {"uss_bytes", PAGE_GAUGE, "Memory that would be freed at the end (USS).", METER_USS, KIB, ""},
-    {"threads", PAGE_GAUGE, "Threads.", METER_THREADS, 1, ""},
-    {"threads_by_state", PAGE_GAUGE, "Threads by state.", METER_THREADS_RUNNING, 1,
-     "state=\"running\""},
-    {"threads_by_state", PAGE_GAUGE, "Threads by state.", METER_THREADS_SLEEPING, 1,
-     "state=\"sleeping\""},
-    {"threads_by_state", PAGE_GAUGE, "Threads by state.", METER_THREADS_DISK, 1, "state=\"disk\""},
-    {"threads_by_state", PAGE_GAUGE, "Threads by state.", METER_THREADS_OTHER, 1,
-     "state=\"other\""},
-    {"open_fds", PAGE_GAUGE, "Open file descriptors.", METER_FDS, 1, ""},
+    {PREFIX "cpu_seconds", "CPU time used.", "mode=\"user\"", NS, PAGE_COUNTER, METER_CPU_USER},
+    {PREFIX "cpu_seconds", "CPU time used.", "mode=\"system\"", NS, PAGE_COUNTER, METER_CPU_SYSTEM},
+    {PREFIX "run_queue_delay_seconds", "Time that threads were runnable but waited for a CPU.", "",
+     NS, PAGE_COUNTER, METER_RUN_DELAY},
+    {PREFIX "io_read_bytes", "Bytes read from storage.", "", 1, PAGE_COUNTER, METER_IO_READ},
+    {PREFIX "io_write_bytes", "Bytes written to storage.", "", 1, PAGE_COUNTER, METER_IO_WRITE},
+    {PREFIX "io_read_call_bytes", "Bytes returned by read calls, cached or not.", "", 1,
+     PAGE_COUNTER, METER_IO_RCHAR},
+    {PREFIX "io_write_call_bytes", "Bytes taken by write calls, cached or not.", "", 1,
+     PAGE_COUNTER, METER_IO_WCHAR},
+    {PREFIX "page_faults", "Page faults: minor without I/O, major with.", "kind=\"minor\"", 1,
+     PAGE_COUNTER, METER_MINFLT},
+    {PREFIX "page_faults", "Page faults: minor without I/O, major with.", "kind=\"major\"", 1,
+     PAGE_COUNTER, METER_MAJFLT},
+    {PREFIX "context_switches", "Context switches of all threads.", "kind=\"voluntary\"", 1,
+     PAGE_COUNTER, METER_CTX_VOLUNTARY},
+    {PREFIX "context_switches", "Context switches of all threads.", "kind=\"involuntary\"", 1,
+     PAGE_COUNTER, METER_CTX_INVOLUNTARY},
+    {PREFIX "resident_memory_bytes", "Resident memory (RSS); shared pages count in every process.",
+     "", KIB, PAGE_GAUGE, METER_RSS},
+    {PREFIX "resident_memory_peak_bytes",
+     "Highest RSS of the trees when read, or of one process ever.", "", KIB, PAGE_GAUGE,
+     METER_PEAK_RSS},
+    {PREFIX "resident_anon_memory_bytes", "Resident memory that no file backs.", "", KIB,
+     PAGE_GAUGE, METER_RSS_ANON},
+    {PREFIX "resident_file_memory_bytes", "Resident pages of files.", "", KIB, PAGE_GAUGE,
+     METER_RSS_FILE},
+    {PREFIX "resident_shmem_memory_bytes", "Resident shared memory.", "", KIB, PAGE_GAUGE,
+     METER_RSS_SHMEM},
+    {PREFIX "swap_bytes", "Memory swapped out.", "", KIB, PAGE_GAUGE, METER_SWAP},
+    {PREFIX "pss_bytes", "Resident memory, shared pages divided among their users (PSS).", "", KIB,
+     PAGE_GAUGE, METER_PSS},
+    {PREFIX "uss_bytes", "Memory that would be freed at the end (USS).", "", KIB, PAGE_GAUGE,
+     METER_USS},
+    {PREFIX "threads", "Threads.", "", 1, PAGE_GAUGE, METER_THREADS},
+    {PREFIX "threads_by_state", "Threads by state.", "state=\"running\"", 1, PAGE_GAUGE,
+     METER_THREADS_RUNNING},
+    {PREFIX "threads_by_state", "Threads by state.", "state=\"sleeping\"", 1, PAGE_GAUGE,
+     METER_THREADS_SLEEPING},
+    {PREFIX "threads_by_state", "Threads by state.", "state=\"disk\"", 1, PAGE_GAUGE,
+     METER_THREADS_DISK},
+    {PREFIX "threads_by_state", "Threads by state.", "state=\"other\"", 1, PAGE_GAUGE,
+     METER_THREADS_OTHER},
+    {PREFIX "open_fds", "Open file descriptors.", "", 1, PAGE_GAUGE, METER_FDS},
 };
 
 #define METRICS (sizeof(metrics) / sizeof(metrics[0]))
@@ -74,7 +75,7 @@ struct process_page {
 static char *line_of(const char *name, const char *suffix, const char *label, const char *labels) {
     struct buf line = {0};
 
-    buf_printf(&line, "%s%s%s", prefix, name, suffix);
+    buf_printf(&line, "%s%s", name, suffix);
     if (*label || *labels)
         buf_printf(&line, "{%s%s%s}", label, *label && *labels ? "," : "", labels);
     buf_addc(&line, ' ');
@@ -104,10 +105,7 @@ void process_page_free(struct process_page *pp) {
 
 static struct page_family *family(struct page *page, const char *name, enum page_type type,
                                   const char *help) {
-    char full[96];
-    int len = snprintf(full, sizeof(full), "%s%s", prefix, name);
-
-    return page_family(page, full, (size_t)len, type, help, strlen(help));
+    return page_family(page, name, strlen(name), type, help, strlen(help));
 }
 
 static void write_gauge(const struct process_page *pp, struct page *page, const char *name,
@@ -142,17 +140,17 @@ void process_page_write(const struct process_page *pp, const struct process_valu
     if (v->trees == 0)
         return;
     write_metrics(pp, v, page);
-    write_gauge(pp, page, "processes", "Live processes of the trees.", (double)v->alive);
-    write_gauge(pp, page, "start_time_seconds", "When the first process was started, in Unix time.",
-                v->start);
+    write_gauge(pp, page, PREFIX "processes", "Live processes of the trees.", (double)v->alive);
+    write_gauge(pp, page, PREFIX "start_time_seconds",
+                "When the first process was started, in Unix time.", v->start);
     if (v->alive == 0)
         return;
-    write_gauge(pp, page, "max_fds", "Limit of open file descriptors of the first process.",
+    write_gauge(pp, page, PREFIX "max_fds", "Limit of open file descriptors of the first process.",
                 v->limits.files);
-    write_gauge(pp, page, "memory_limit_bytes",
+    write_gauge(pp, page, PREFIX "memory_limit_bytes",
                 "Memory that the first process may use: its control groups' limit, or the "
                 "machine's memory.",
                 v->limits.memory_bytes);
-    write_gauge(pp, page, "cpu_limit_cores",
+    write_gauge(pp, page, PREFIX "cpu_limit_cores",
                 "CPUs that the first process may use: quota and affinity.", v->limits.cpus);
 }

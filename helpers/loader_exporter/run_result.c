@@ -24,47 +24,64 @@ static double point_in_time(const char *text) {
     struct tm tm = {0};
     const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
     double fraction = 0;
-    char *end;
 
     if (!rest)
         return number(text);
-    end = (char *)(size_t)rest;
-    if (*rest == '.')
-        fraction = strtod(rest, &end);
-    return strcmp(end, "Z") == 0 ? (double)timegm(&tm) + fraction : -1;
+    if (*rest == '.') {
+        size_t digits = strspn(rest + 1, "0123456789");
+
+        fraction = strtod(rest, NULL);
+        rest += 1 + digits;
+    }
+    return strcmp(rest, "Z") == 0 ? (double)timegm(&tm) + fraction : -1;
+}
+
+/* Takes one `key: value`. procrun writes one of exit_status and signal. */
+static void take(struct run_result *r, const char *key, const char *value) {
+    const struct {
+        const char *key;
+        double *to;
+    } numbers[] = {
+        {"wall_s", &r->duration_s},
+        {"cpu_user_s", &r->user_s},
+        {"cpu_system_s", &r->system_s},
+        {"maxrss_kib", &r->peak_rss_kib},
+    };
+
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        if (strcmp(key, numbers[i].key) == 0)
+            *numbers[i].to = number(value);
+    }
+    if (strcmp(key, "started") == 0)
+        r->started = point_in_time(value);
+    else if (strcmp(key, "ended") == 0)
+        r->ended = point_in_time(value);
+    else if (strcmp(key, "exit_status") == 0 && number(value) >= 0)
+        r->exit_code = (int)number(value);
+    else if (strcmp(key, "signal") == 0 && number(value) > 0)
+        r->exit_code = 128 + (int)number(value);
+    else if (strcmp(key, "error") == 0)
+        r->failed = r->ended < 0;
+    else if (strcmp(key, "complete") == 0)
+        r->complete = true;
 }
 
 bool run_result_read(const char *file, struct run_result *result) {
     struct buf text = {0};
-    double signal = -1, status = -1;
     char *rest, *line;
 
-    *result = (struct run_result){-1, -1, -1, -1, -1};
+    *result = (struct run_result){-1, -1, -1, -1, -1, -1, -1, false, false};
     if (!proc_read_all(AT_FDCWD, file, &text, RESULT_MAX))
         return false;
     rest = text.data;
     while ((line = strsep(&rest, "\n")) != NULL) {
         char *value = strncmp(line, "# ", 2) == 0 ? strstr(line, ": ") : NULL;
-        const char *key = line + 2;
 
-        /* A line without its end may be half a number. */
         if (!value || !rest)
             continue;
         *value = '\0';
-        value += 2;
-        if (strcmp(key, "ended") == 0)
-            result->ended = point_in_time(value);
-        else if (strcmp(key, "wall_s") == 0)
-            result->duration_s = number(value);
-        else if (strcmp(key, "exit_status") == 0)
-            status = number(value);
-        else if (strcmp(key, "signal") == 0)
-            signal = number(value);
+        take(result, line + 2, value + 2);
     }
     buf_free(&text);
-    if (signal > 0)
-        result->exit_code = 128 + (int)signal;
-    else if (status >= 0)
-        result->exit_code = (int)status;
-    return result->ended > 0;
+    return true;
 }

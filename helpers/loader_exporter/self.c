@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "self.h"
 
-#include <fcntl.h>
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +9,6 @@
 #include <unistd.h>
 
 #include "buf.h"
-#include "proc.h"
 
 static struct page_family *family(struct page *page, const char *name, enum page_type type,
                                   const char *help) {
@@ -119,10 +117,10 @@ static void write_http(const struct self *self, const struct http_stats *http, s
         page_sample(connections, "", "", http->connections);
 }
 
-static double resident_bytes(void) {
-    char text[128], *end;
+static double resident_bytes(const struct self *self) {
+    char text[128] = "", *end;
 
-    if (proc_read(AT_FDCWD, "/proc/self/statm", text, sizeof(text)) <= 0)
+    if (pread(self->statm_fd, text, sizeof(text) - 1, 0) <= 0)
         return -1;
     (void)strtoull(text, &end, 10);
     return (double)strtoull(end, NULL, 10) * (double)sysconf(_SC_PAGESIZE);
@@ -149,7 +147,7 @@ static void write_cost(const struct self *self, struct page *page) {
             family(page, "loader_exporter_scrapes", PAGE_COUNTER, "Pages of metrics made."), "",
             (double)self->pages);
     gauge(page, "loader_exporter_resident_memory_bytes", "Resident memory of the exporter.",
-          resident_bytes());
+          resident_bytes(self));
     gauge(page, "loader_exporter_start_time_seconds",
           "When the exporter was started, in Unix time.", self->start);
     gauge(page, "loader_exporter_read_duration_seconds",

@@ -16,6 +16,7 @@ struct self {
     double start; /* Unix seconds */
     uint64_t pages;
     double read_s; /* what reading the sources for this page took */
+    int statm_fd;  /* /proc/self/statm */
 };
 
 /* `http` may be NULL. */

@@ -123,7 +123,7 @@ static void user_line(struct reader *r, const char *name, const char *hash) {
     if (!is_bcrypt(hash))
         wrong(r, name,
               "its password is no bcrypt hash; make one with `htpasswd -nBC 10 \"\" | tr -d ':'`");
-    if (atoi(hash + 4) > BCRYPT_COST_MAX)
+    if (strtol(hash + 4, NULL, 10) > BCRYPT_COST_MAX)
         wrong(r, name, "a bcrypt cost above 14 takes seconds for each password; 10 is usual");
     for (size_t i = 0; i < c->users; i++) {
         if (strcmp(c->user[i].name, name) == 0)
@@ -211,9 +211,9 @@ static void read_tls(const struct reader *r) {
         die(EX_USAGE, "%s: min_version is above max_version", r->file);
     c->cert = read_beside(r->file, r->cert_file);
     c->key = read_beside(r->file, r->key_file);
-    c->priorities = r->no_tls12   ? "NORMAL:-VERS-ALL:+VERS-TLS1.3"
-                    : r->no_tls13 ? "NORMAL:-VERS-ALL:+VERS-TLS1.2"
-                                  : "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+    c->priorities = xstrdup(r->no_tls12   ? "NORMAL:-VERS-ALL:+VERS-TLS1.3"
+                            : r->no_tls13 ? "NORMAL:-VERS-ALL:+VERS-TLS1.2"
+                                          : "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2");
 }
 
 void web_config_read(const char *file, struct web_config *config) {
@@ -241,6 +241,7 @@ void web_config_free(struct web_config *config) {
         explicit_bzero(config->key, strlen(config->key));
     free(config->key);
     free(config->cert);
+    free(config->priorities);
     for (size_t i = 0; i < config->users; i++) {
         free(config->user[i].name);
         free(config->user[i].hash);

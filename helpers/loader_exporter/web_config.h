@@ -17,8 +17,8 @@ struct web_user {
 };
 
 struct web_config {
-    char *cert, *key;       /* PEM, or NULL: no TLS */
-    const char *priorities; /* GnuTLS' word for the TLS versions */
+    char *cert, *key; /* PEM, or NULL: no TLS */
+    char *priorities; /* GnuTLS' word for the TLS versions */
     struct web_user *user;
     size_t users;
 };

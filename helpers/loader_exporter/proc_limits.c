@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "limits.h"
+#include "proc_limits.h"
 
 #include <fcntl.h>
 #include <stdbool.h>

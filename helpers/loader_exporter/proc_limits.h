@@ -2,8 +2,8 @@
  * How much a process may use: the smallest limit of its control groups (v2 and v1), and of the
  * machine.
  */
-#ifndef EXPORTER_LIMITS_H
-#define EXPORTER_LIMITS_H
+#ifndef EXPORTER_PROC_LIMITS_H
+#define EXPORTER_PROC_LIMITS_H
 
 #include <stdint.h>
 
