@@ -71,6 +71,19 @@ static void drop_one(struct http *h) {
         drop(waiting, &h->stats.dropped_crowd);
 }
 
+/* The same for a request: the oldest answer that its client does not take. */
+static void drop_reader(struct http *h, const struct connection *but) {
+    struct connection *oldest = NULL;
+
+    for (struct connection *c = h->last; c; c = c->prev) {
+        if (c->answering && !c->dropped && c != but &&
+            (!oldest || c->deadline_ns < oldest->deadline_ns))
+            oldest = c;
+    }
+    if (oldest)
+        drop(oldest, &h->stats.dropped_crowd);
+}
+
 static void connection_opened(struct http *h, struct MHD_Connection *mhd, void **context) {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -192,7 +205,8 @@ static void decide(struct http *h, struct MHD_Connection *mhd, const char *url, 
                    struct request *r, struct http_answer *a) {
     enum auth_verdict verdict;
 
-    if (h->requests > h->config->max_requests) {
+    /* Those that are dropped are gone only after this run. */
+    if (h->requests > 2 * h->config->max_requests) {
         plain(a, MHD_HTTP_SERVICE_UNAVAILABLE, "too many requests at the same time\n");
         return;
     }
@@ -266,6 +280,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
     h->requests++;
     if (c)
         c->answering = true;
+    if (h->requests > h->config->max_requests)
+        drop_reader(h, c);
     decide(h, mhd, url, method, r, &a);
     r->status = a.status;
     h->stats.requests[a.status < 600 ? a.status : 0]++;

@@ -24,7 +24,7 @@ struct http_config {
     struct address address[HTTP_ADDRESSES_MAX];
     size_t addresses;
     unsigned max_connections;
-    unsigned max_requests; /* answered at the same time; 503 above */
+    unsigned max_requests; /* answered at the same time; above, the oldest is closed */
     int64_t deadline_ns;   /* for a request and its answer */
     const struct web_config *web;
 };

@@ -36,8 +36,8 @@ void address_parse(const char *option, const char *text, struct address *a) {
         die_usage("%s: host name too long: '%s'", option, text);
     (void)snprintf(a->host, sizeof(a->host), "%.*s", (int)(host_end - host), host);
     (void)snprintf(a->port, sizeof(a->port), "%lu", port);
-    a->is_ipv6 = inet_pton(AF_INET6, a->host, &ignored) == 1;
-    if (strchr(a->host, ':') && !a->is_ipv6)
+    a->is_ipv6 = host != text && inet_pton(AF_INET6, a->host, &ignored) == 1;
+    if (!a->is_ipv6 && (host != text || strchr(a->host, ':')))
         die_usage("%s: an IPv6 address stands in brackets: '%s'", option, text);
 }
 
