@@ -25,6 +25,7 @@ SCRIPTS := $(filter-out lib plots shim standin env %.map %.tsv,$(notdir $(wildca
 
 LDLIBS_flamegraph := -lm
 LDLIBS_loader_exporter := -lmicrohttpd -lz -lcrypt
+LDLIBS_stackexport := -lz
 
 Q := $(if $(V),,@)
 MAKEFLAGS += --no-print-directory --no-builtin-rules
@@ -40,14 +41,13 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 helpers: $(BINS)
 	$(Q)$(if $(LEFT_OUT),echo 'helpers: left out $(LEFT_OUT): it needs libmicrohttpd-dev and zlib1g-dev',:)
 
-# Targets of the same name as a script, all alike. Those that need no helper do not wait for the compiler.
-NO_HELPERS := help check clean
-$(filter-out $(NO_HELPERS),$(SCRIPTS)): helpers
+# Targets of the same name as a script, all alike. A script that needs the helpers builds them itself, after it has
+# installed the compiler where there was none.
 $(SCRIPTS):
 	$(Q)scripts/$@
-test-helpers: helpers
+test-helpers:
 	$(Q)SUITE=helpers scripts/test
-test-full: helpers
+test-full:
 	$(Q)SUITE=full scripts/test
 clean:
 	$(Q)rm -rf build
@@ -55,6 +55,8 @@ clean:
 $(BUILD)/obj/%.o: helpers/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+# Text that a helper carries inside (.incbin, which -MMD does not see).
+$(BUILD)/obj/flamegraph/text.o: $(wildcard helpers/flamegraph/*.css helpers/flamegraph/*.js)
 # Kept up to date by rebuilding it whole: `ar r` would keep the members of deleted sources.
 $(BUILD)/libhelpers.a: $(LIB_OBJ)
 	$(Q)rm -f $@

@@ -70,6 +70,15 @@ void buf_addc(struct buf *b, char c) {
     buf_add(b, &c, 1);
 }
 
+void buf_addu(struct buf *b, uint64_t n) {
+    char text[20], *p = text + sizeof(text);
+
+    do
+        *--p = (char)('0' + n % 10);
+    while (n /= 10);
+    buf_add(b, p, (size_t)(text + sizeof(text) - p));
+}
+
 void buf_printf(struct buf *b, const char *fmt, ...) {
     va_list ap, again;
     int n;

@@ -58,7 +58,8 @@ int out_close(int status) {
     int bad = ferror(stdout);
 
     if (fclose(stdout) != 0 || bad) {
-        /* A reader that closed the pipe has said that it has enough: no message, as for any filter. */
+        /* A reader that closed the pipe has said that it has enough: no message, as for any filter.
+         */
         if (errno != EPIPE)
             warn("standard output:");
         return EX_FAIL;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Messages and exit statuses that every helper shares.
  *
- * A message is one line on stderr: `helper: what: reason`, or `helper: what` where there is no reason.
+ * A message is one line on stderr: `helper: what: reason`, or `helper: what` where there is no
+ * reason.
  */
 #ifndef LIB_ERR_H
 #define LIB_ERR_H
@@ -27,8 +28,8 @@ noreturn void die(int status, const char *fmt, ...) __attribute__((format(printf
 /* A usage error: the message, then "Try 'helper --help'.", exit 2. */
 noreturn void die_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Flushes and closes stdout; a full disk or a closed pipe is exit 3 with a message, never a silent short file.
- * Returns `status` so that main can end with `return out_close(status)`. */
+/* Flushes and closes stdout; a full disk or a closed pipe is exit 3 with a message, never a silent
+ * short file. Returns `status` so that main can end with `return out_close(status)`. */
 int out_close(int status);
 
 #endif

@@ -18,11 +18,13 @@ uint64_t opt_u64(const char *name, const char *text, uint64_t min, uint64_t max)
     if (isdigit((unsigned char)text[0]))
         v = strtoull(text, &end, 10);
     if (end == NULL || *end != '\0' || errno != 0 || v < min || v > max)
-        die_usage("%s: not a whole number from %" PRIu64 " to %" PRIu64 ": '%s'", name, min, max, text);
+        die_usage("%s: not a whole number from %" PRIu64 " to %" PRIu64 ": '%s'", name, min, max,
+                  text);
     return v;
 }
 
-/* Parses the plain decimal number that `text` begins with; `*end` is set after it, or to `text` when none is there. */
+/* Parses the plain decimal number that `text` begins with; `*end` is set after it, or to `text`
+ * when none is there. */
 static double leading_decimal(const char *text, char **end) {
     size_t plain = strspn(text, "0123456789.");
     double v;
@@ -50,7 +52,8 @@ uint64_t opt_duration_ns(const char *name, const char *text, uint64_t min_ns, ui
     static const struct {
         const char *suffix;
         double ns;
-    } units[] = {{"", 1e9}, {"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
+    } units[] = {{"", 1e9},  {"ns", 1},   {"us", 1e3},  {"ms", 1e6},
+                 {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
     char *end;
     double v = leading_decimal(text, &end);
 
@@ -62,8 +65,8 @@ uint64_t opt_duration_ns(const char *name, const char *text, uint64_t min_ns, ui
                 return (uint64_t)(ns + 0.5);
         }
     }
-    die_usage("%s: not a duration from %gs to %gs (like 250ms, 10s, 2m): '%s'", name, (double)min_ns / 1e9,
-              (double)max_ns / 1e9, text);
+    die_usage("%s: not a duration from %gs to %gs (like 250ms, 10s, 2m): '%s'", name,
+              (double)min_ns / 1e9, (double)max_ns / 1e9, text);
 }
 
 int opt_pid(const char *name, const char *text) {

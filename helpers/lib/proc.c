@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "num.h"
 
 int proc_open_root(const char *root) {
     int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -84,12 +85,12 @@ bool proc_parse_stat(const char *text, struct proc_stat *st) {
     const char *open_paren = strchr(text, '(');
     const char *close_paren = strrchr(text, ')');
     /* Fields 4 to 24 by number, after pid, comm and state. */
-    long long field[25] = {0};
-    char *end;
+    int64_t field[25] = {0};
     const char *p;
     size_t n;
 
-    if (!open_paren || !close_paren || close_paren < open_paren || close_paren[1] != ' ' || !close_paren[2])
+    if (!open_paren || !close_paren || close_paren < open_paren || close_paren[1] != ' ' ||
+        !close_paren[2])
         return false;
     *st = (struct proc_stat){0};
     st->pid = (pid_t)strtol(text, NULL, 10);
@@ -100,10 +101,14 @@ bool proc_parse_stat(const char *text, struct proc_stat *st) {
     st->state = close_paren[2];
     p = close_paren + 3;
     for (int i = 4; i <= 24; i++) {
-        field[i] = strtoll(p, &end, 10);
-        if (end == p)
+        bool negative = p[0] == ' ' && p[1] == '-';
+        const char *digits = p += negative ? 2 : p[0] == ' ';
+
+        field[i] = (int64_t)num_read(&p);
+        if (p == digits)
             return false;
-        p = end;
+        if (negative)
+            field[i] = -field[i];
     }
     st->ppid = (pid_t)field[4];
     st->minflt = (uint64_t)field[10];
@@ -123,7 +128,8 @@ bool proc_read_stat(int dirfd, const char *name, struct proc_stat *st) {
     return proc_read(dirfd, name, text, sizeof(text)) > 0 && proc_parse_stat(text, st);
 }
 
-long proc_each_number(int dirfd, const char *name, bool (*each)(long number, void *arg), void *arg) {
+long proc_each_number(int dirfd, const char *name, bool (*each)(long number, void *arg),
+                      void *arg) {
     int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     const struct dirent *e;
     long n = 0;

@@ -6,7 +6,8 @@
 
 #include <stddef.h>
 
-/* Length in bytes (1 to 4) of the valid sequence that `s` begins with, or 0 when it begins with none. */
+/* Length in bytes (1 to 4) of the valid sequence that `s` begins with, or 0 when it begins with
+ * none. */
 size_t utf8_len(const char *s, size_t len);
 
 #endif

@@ -30,6 +30,8 @@ void slots_done(struct slots *s) {
     uint64_t current = (uint64_t)((double)(clock_now() - s->start) * s->rate / 1e9);
 
     s->next++;
+    if (current > s->end)
+        current = s->end + 1;
     if (current > s->next) {
         s->missed += current - s->next;
         s->next = current;

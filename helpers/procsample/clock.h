@@ -16,6 +16,7 @@ struct slots {
     uint64_t start;  /* ns, monotonic */
     double rate;     /* Hz */
     uint64_t next;   /* the slot to be sampled */
+    uint64_t end;    /* the last slot there is */
     uint64_t missed; /* slots that passed while an earlier one was sampled */
 };
 
@@ -26,7 +27,7 @@ uint64_t slots_next(const struct slots *s);
 bool slots_wait(const struct slots *s);
 
 /* The slot was sampled: moves on to the one that is due now, late or not, and counts those that
- * were passed over. */
+ * were passed over. Stands behind `end` when there is none left. */
 void slots_done(struct slots *s);
 
 /* A reading that is too dear for every slot. Times in ns since the start. */

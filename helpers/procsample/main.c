@@ -42,10 +42,10 @@ static const char *run(struct sampler *s) {
             return "signal";
         if (!sampler_sample(s))
             return "target-exited";
-        slots_done(&s->slots);
         if (s->samples >= s->opts->count)
             return "count";
-        if (slots_next(&s->slots) > s->opts->duration)
+        slots_done(&s->slots);
+        if (s->slots.next > s->slots.end)
             return "duration";
     }
 }

@@ -82,7 +82,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 
     *o = (struct options){
         .rate = 10,
-        .duration = UINT64_MAX,
+        .duration = 365 * DAY,
         .pss_interval = SECOND,
         .count = UINT64_MAX,
         .tree = true,

@@ -109,7 +109,7 @@ void rows_header(struct buf *out) {
     buf_addc(out, '\n');
 }
 
-void rows_process(struct buf *out, uint64_t t_ns, struct proc_id id, const char *comm,
+void rows_process(struct buf *out, uint64_t t_ns, struct proc_id id, const char *comm, bool alive,
                   const struct meter_reading *r) {
     char *p = row_begin(out, t_ns);
 
@@ -121,7 +121,7 @@ void rows_process(struct buf *out, uint64_t t_ns, struct proc_id id, const char 
     p = num_write(p, id.starttime, 1);
     *p++ = '\t';
     *p++ = r->state;
-    p = put_text(p, "\t1");
+    p = put_text(p, alive ? "\t1" : "\t0");
     row_end(out, put_values(p, r));
 }
 

@@ -4,6 +4,7 @@
 #ifndef PROCSAMPLE_ROWS_H
 #define PROCSAMPLE_ROWS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "buf.h"
@@ -15,8 +16,8 @@ void rows_clean(char to[65], const char *comm);
 
 void rows_header(struct buf *out);
 
-/* One process at `t_ns` since the start. `comm` is clean. */
-void rows_process(struct buf *out, uint64_t t_ns, struct proc_id id, const char *comm,
+/* One process at `t_ns` since the start, alive or a zombie. `comm` is clean. */
+void rows_process(struct buf *out, uint64_t t_ns, struct proc_id id, const char *comm, bool alive,
                   const struct meter_reading *r);
 
 /* The sum over `processes` live ones. */

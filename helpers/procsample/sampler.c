@@ -67,13 +67,13 @@ static void scan(struct sampler *s) {
     }
 }
 
-static void write_process(struct sampler *s, uint64_t t, struct target *target,
+static void write_process(struct sampler *s, uint64_t t, struct target *target, bool alive,
                           const struct meter_reading *r) {
     if (strcmp(target->comm, r->comm) != 0) {
         memcpy(target->comm, r->comm, sizeof(target->comm));
         rows_clean(target->clean, r->comm);
     }
-    rows_process(&s->rows.text, t, meter_id(target->meter), target->clean, r);
+    rows_process(&s->rows.text, t, meter_id(target->meter), target->clean, alive, r);
     if (s->opts->per_thread)
         rows_threads(&s->threads.text, t, meter_id(target->meter).pid, meter_tasks(target->meter));
 }
@@ -111,7 +111,7 @@ static uint64_t read_tree(struct sampler *s, uint64_t t, unsigned want, uint64_t
             warn("PID %d: io and fd may not be read, their columns are n/a. Run as its user or as "
                  "root.",
                  node->id.pid);
-        write_process(s, t, target, &r);
+        write_process(s, t, target, life == METER_ALIVE, &r);
         if (life == METER_ALIVE) {
             alive++;
         } else {
@@ -160,6 +160,7 @@ void sampler_open(struct sampler *s, const struct options *opts) {
     if (is_excluded(s, opts->pid) && !opts->tree)
         die_usage("--exclude %d: nothing is left with --no-tree", opts->pid);
     s->slots.rate = opts->rate;
+    s->slots.end = (uint64_t)((double)opts->duration * opts->rate / 1e9 + 1e-6);
     s->scan.interval = opts->tree ? SCAN_INTERVAL : 0;
     s->sockets.interval = opts->light ? 0 : SOCKET_INTERVAL;
     s->pss.interval = opts->pss_interval;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Sourced first by every script: strict mode, messages, options with their defaults, exit traps, temporary folder.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 set -euo pipefail
 export LC_ALL=C
 
@@ -51,7 +51,7 @@ live_clear() {
 help_if_asked() {
     (($# == 0)) && return 0
     if [[ $1 == --help || $1 == -h ]]; then
-        sed -n '2,/^[^#]/{/^# SPDX/d;s/^# \{0,1\}//p}' "$0"
+        sed -n '2,/^[^#]/{/^# SPDX/d;/^# shellcheck /d;s/^# \{0,1\}//p}' "$0"
         echo
         options_table "$SELF"
         exit 0
@@ -115,9 +115,10 @@ pause() {
 }
 exec {PAUSE_FD}<> <(:)
 
+# Not `$(<file)`: where the file is gone, bash 5.2 leaves the script under `set -e` whatever stands after it.
 alive() {
     local stat
-    { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+    { IFS= read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
     stat=${stat##*) }
     [[ ${stat%% *} != [ZX] ]]
 }

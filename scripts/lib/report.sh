@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # From what a run left to what a person reads: profile.folded, profile.svg, stages.tsv, timeline.svg, summary.md. Reads the
 # run folder only, so that `make report` makes the same of a run that was killed.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 
 # samples_max COLUMN: the largest value of the whole tree, or n/a.
 samples_max() {
@@ -20,7 +20,7 @@ profile_render() {
     if [[ ! -s $raw ]]; then
         tool_failed no-samples "no stack was sampled: $(no_samples_reason)"
     fi
-    { [[ ! -s $raw ]] || redact_stream <"$raw"; } >"$RUN/profile.folded"
+    { [[ ! -s $raw ]] || shorten_imports <"$raw" | redact_stream; } >"$RUN/profile.folded"
     stages_table "$unit" || { tool_failed stages-failed "no stages.tsv (log/render.log)"; }
     flamegraph --title "QDrant Loader: $(run_get target | sed 's/^profile-//')" \
         --subtitle "$(report_subtitle)" --unit "$unit" --stages "$ROOT/scripts/stages.map" --colors stages \
@@ -28,6 +28,12 @@ profile_render() {
         tool_failed flamegraph-failed "profile.svg shows nothing or was not made (log/render.log)"
     }
     timeline "QDrant Loader: $(run_get target)" || TOOL_FAILED=1
+}
+
+# shorten_imports: a filter for collapsed stacks: what the import system calls between two modules becomes one frame. An
+# import is five to seven frames deep per module, and would make the picture four times as high as what it shows.
+shorten_imports() {
+    sed -E 's/([^;]*\(<frozen importlib[^;]*;)+/import (<frozen importlib._bootstrap>);/g'
 }
 
 # no_samples_reason: why a profile is empty, as far as can be seen.
@@ -57,7 +63,7 @@ stages_table() {
     awk -F '\t' -v OFS='\t' -v interval="$(run_get sample_interval_s)" -v idle="$(run_get idle)" \
         -v start_wall="$(run_get startup_wall_s)" -v start_cpu="$(run_get startup_cpu_s)" -v cpu="$(run_get cpu_s)" '
         /^#/ || $1 == "stage" { next }
-        { order[++n] = $1; weight[$1] = $2; sum += $2 }
+        { order[++n] = $1; weight[$1] = $2; if ($1 != "waiting") sum += $2 }
         END {
             known = (cpu != "n/a" && idle != 1)
             before = (start_cpu == "n/a" ? 0 : start_cpu)
@@ -65,7 +71,7 @@ stages_table() {
             for (i = 1; i <= n; i++) {
                 s = order[i]
                 threads[s] = (interval == "n/a" ? 0 : weight[s] * interval) + (s == "startup" ? before : 0)
-                cpus[s] = (known && sum ? weight[s] / sum * (cpu - before) : 0) + (s == "startup" ? before : 0)
+                cpus[s] = (known && sum && s != "waiting" ? weight[s] / sum * (cpu - before) : 0) + (s == "startup" ? before : 0)
                 total += (known ? cpus[s] : threads[s])
             }
             print "# share_of: " (known ? "cpu_s (CPU seconds of the loader, apportioned by samples)" : "thread_s (thread-seconds sampled)")
@@ -92,6 +98,7 @@ report_write() {
     chunks=$(run_get chunks)
     {
         printf '# %s\n\n' "$(run_get target)"
+        [[ ! -s $RUN/waits.tsv ]] || printf '**%s**\n\n' "$(wall_lead)"
         printf 'Wall %s s, CPU %s s' "$wall" "$cpu"
         if [[ $wall != n/a && $cpu != n/a ]]; then awk -v w="$wall" -v c="$cpu" 'BEGIN { if (w > 0) printf " (%.0f %% of one core)", 100 * c / w }'; fi
         printf '; %s documents, %s chunks' "$(run_get documents)" "$chunks"
@@ -107,9 +114,16 @@ report_write() {
             sed -n 's/^# share_of: /shares of /p' "$RUN/stages.tsv"
             printf '```\n'
         fi
+        if [[ -s $RUN/waits.tsv ]]; then
+            printf '\n## What the wall time was spent on\n\n```\n'
+            column -t -s $'\t' "$RUN/waits.tsv"
+            printf '```\n\n## Settings that change it\n\n'
+            wall_knobs
+        fi
         if [[ -s $RUN/profile.folded ]]; then
             printf '\n## The ten widest functions\n\n```\n'
-            stacktop -n 10 --merge-lines "$RUN/profile.folded" 2>>"$RUN/log/render.log" || printf 'n/a\n'
+            # States are no functions: what a function waits for is its own.
+            sed -E 's/;\[[^];]*\]//g' "$RUN/profile.folded" | stacktop -n 10 --merge-lines 2>>"$RUN/log/render.log" || printf 'n/a\n'
             printf '```\n'
         fi
         printf '\n## What this profile cannot show\n\n'
@@ -130,5 +144,30 @@ report_blind_spots() {
 * C code beneath Python functions (NATIVE=1), and which of the busy threads held the GIL (GIL=1).
 TEXT
             ;;
+        profile-wall)
+            cat <<'TEXT'
+* C code beneath Python functions (make profile-perf), and calls that come and go between two samples.
+* Await stacks read while a task changes are kept as `<unknown>` and never dropped, since dropping them would favour
+  waiting; their share is in run.json. Thread stacks of fast code can be mixed where nothing is stopped.
+TEXT
+            ;;
+        profile-cprofile)
+            cat <<'TEXT'
+* Waiting: a suspended coroutine costs no calls. Shares of time: cProfile makes frequent calls look dearer than they are.
+* Cumulative times and callers across threads, on CPython 3.12 and 3.13 (docs/targets/profile-cprofile.md).
+TEXT
+            ;;
     esac
+}
+
+# report_again: for a run folder that is there already: what its target would have made of it.
+report_again() {
+    IDLE=$(run_get idle)
+    case $(run_get target) in
+        profile-pyspy) profile_render "$RUN/raw/pyspy.folded" samples ;;
+        profile-cprofile) profile_render "$RUN/raw/cprofile.folded" us ;;
+        profile-wall) wall_render ;;
+        *) die 2 no-run "RUN: '$(run_get target)' is no profile. Name the folder of one" ;;
+    esac
+    report_write
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The only code that knows results/: a run folder, its manifest run.json, and what may not be written into it.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 
 # run_new TARGET: makes results/<time>-TARGET (RUN) with raw/ and log/, and points results/latest at it.
 run_new() {
@@ -93,10 +93,10 @@ redact_text() {
     printf '%s' "$text"
 }
 
-# redact_stream: the same for known values and URLs, line by line, as a filter for what the loader prints. The values
-# are given to sed by a file descriptor: an argument would show them to everybody.
+# redact_stream [-u]: the same for known values and URLs, as a filter; -u passes each line on at once, which costs a read per
+# byte. The values are given to sed by a file descriptor: an argument would show them to everybody.
 redact_stream() {
-    sed -uE -f <(
+    sed "$@" -E -f <(
         printf '%s\n' 's#(://)[^/@[:space:]]*@#\1[redacted]@#g'
         for s in "${SECRETS[@]}"; do
             printf 's#%s#[redacted]#g\n' "$(sed 's/[][\\.^$*+?(){}|#/]/\\&/g' <<<"$s")"

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
 # The only code that knows the loader: how it is launched, found, watched and stopped, and the stand-ins it talks to.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 
 LOADER_CMD=()
 STANDINS=()
-COUNTS_FILE=
 
 # ---- which loader, which workspace --------------------------------------------------------------------------------
 
@@ -60,15 +59,17 @@ workspace_hash() {
 
 # standin_start NAME ARGUMENT…: sets REPLY to its URL. It ends with this shell (--parent), so no subshell may call this.
 standin_start() {
-    local name=$1 ready=$TMP/$1.ready
+    local name=$1 ready=$TMP/$1.ready python=$TOOLS_PYTHON
     shift
+    [[ $name != embeddings || $EMBEDDINGS != minilm ]] || python=$MINILM_PYTHON
     set -m
-    "$TOOLS_PYTHON" "$ROOT/scripts/standin/$name.py" --parent $$ --ready-file "$ready" \
+    "$python" "$ROOT/scripts/standin/$name.py" --parent $$ --ready-file "$ready" \
         --counts-file "$RUN/raw/$name.counts.json" "$@" </dev/null >>"$RUN/log/standin-$name.log" 2>&1 &
     STANDINS+=($!)
     set +m
     at_exit end_process $! TERM 3
     until [[ -s $ready ]]; do
+        stop_if_asked
         alive "${STANDINS[-1]}" ||
             die 3 standin-failed "the $name stand-in did not start: $(tail -n 1 "$RUN/log/standin-$name.log")"
         pause 0.05
@@ -81,6 +82,7 @@ standins_start() {
         hash | minilm) ;;
         *) die 2 bad-option "EMBEDDINGS: not hash or minilm: '$EMBEDDINGS'" ;;
     esac
+    [[ $EMBEDDINGS != minilm ]] || need_minilm
     standin_start qdrant --dir "$TMP/qdrant"
     QDRANT_URL=$REPLY
     standin_start embeddings --model "$EMBEDDINGS" --latency-ms "$LATENCY"
@@ -96,6 +98,13 @@ qdrant_points() {
     fi
 }
 
+# corpus_key: a corpus depends on the packages it is made of and on the code that makes it.
+corpus_key() {
+    {
+        cat "$ROOT"/scripts/env/loader*.txt "$ROOT/scripts/standin/corpus.py" "$ROOT/scripts/standin/docstrings.py"
+    } | sha256sum | cut -c1-16
+}
+
 # corpus_make: CORPUS, FILES real text files, made once and kept beside the environments.
 corpus_make() {
     case $FILES in
@@ -103,7 +112,8 @@ corpus_make() {
         *) die 2 bad-option "FILES: not 100, 1000 or 3000: '$FILES'" ;;
     esac
     need_loader_env
-    local dir=$CACHE/corpus-$FILES-$(cat "$LOADER_ENV_PYTHON.sha" "$ROOT/scripts/standin/corpus.py" 2>/dev/null | sha256sum | cut -c1-16)
+    local dir
+    dir=$CACHE/corpus-$FILES-$(corpus_key)
     CORPUS=$dir/files
     [[ -e $dir/manifest.tsv ]] && return 0
     say "making a corpus of $FILES text files in $dir"
@@ -122,7 +132,10 @@ target_launch() {
     local found deadline=60
     secrets_collect
     run_set command "$(printf '%q ' "${LOADER_CMD[@]}" "${LOADER_ARGS[@]}" "$@")"
-    exec {LOG_FD}> >(trap '' INT TERM HUP; redact_stream >"$RUN/log/loader.log")
+    exec {LOG_FD}> >(
+        trap '' INT TERM HUP
+        redact_stream -u >"$RUN/log/loader.log"
+    )
     LOG_FILTER=$!
     set -m
     procrun --die-with-parent --result "$RUN/raw/procrun.tsv" --cwd "${LOADER_DIR:-$WORKSPACE_DIR}" \
@@ -143,29 +156,33 @@ target_launch() {
     die "$((LOADER_STATUS ? LOADER_STATUS : 3))" loader-ended-early "the loader ended before it could be found (exit status $LOADER_STATUS): $(loader_last_words)"
 }
 
-# target_attach: LOADER_PID and LOADER_START of a loader that runs already: PID, or behind that wrapper, or the only one.
-target_attach() {
+# target_find PID|find: LOADER_PID, LOADER_START and LOADER_WORDS (its argv) of a loader that runs already: that process, the
+# one behind that wrapper, or the only one there is.
+target_find() {
     local found status=0
-    if [[ $PID == find ]]; then
-        found=$(pidfind 2>"$TMP/pidfind.log") || status=$?
-    elif [[ $PID =~ ^[1-9][0-9]*$ ]]; then
-        found=$(pidfind --pid "$PID" --wait 30 2>"$TMP/pidfind.log") || status=$?
+    if [[ $1 == find ]]; then
+        found=$(pidfind) || status=$?
+    elif [[ $1 =~ ^[1-9][0-9]*$ ]]; then
+        found=$(pidfind --pid "$1" --wait 30s) || status=$?
     else
-        die 2 bad-option "PID: not a process id, nor 'find': '$PID'"
+        die 2 bad-option "PID: not a process id, nor 'find': '$1'"
     fi
-    if ((status)); then
-        cat "$TMP/pidfind.log" >&2
-        die 3 no-loader-process "PID=$PID: no loader to attach to. Is it running? Try: pidfind --all"
-    fi
-    read -r LOADER_PID LOADER_START _ <<<"$found"
-    run_set attached attached pid "$LOADER_PID" command "$(cut -d' ' -f3- <<<"$found")"
+    ((status == 0)) ||
+        die 3 no-loader-process "PID=$1: no loader to attach to (see above). Is it running? Try: $BIN/pidfind --all"
+    read -r LOADER_PID LOADER_START LOADER_WORDS <<<"$found"
+}
+
+# target_attach: the loader that PID names, and its workspace.
+target_attach() {
+    target_find "$PID"
+    run_set attached attached pid "$LOADER_PID" command "$LOADER_WORDS"
     WORKSPACE_DIR=$(workspace_of "$LOADER_PID")
     secrets_collect "$WORKSPACE_DIR/config.yaml" "$WORKSPACE_DIR/.env"
 }
 
 # workspace_of PID: from its --workspace argument, else where it stands.
 workspace_of() {
-    local args dir= i
+    local args dir='' i
     mapfile -d '' -t args <"/proc/$1/cmdline" 2>/dev/null || :
     for ((i = 0; i < ${#args[@]}; i++)); do
         case ${args[i]} in
@@ -180,7 +197,8 @@ workspace_of() {
 # target_alive: is it still the same process?
 target_alive() {
     local stat
-    { stat=$(<"/proc/$LOADER_PID/stat"); } 2>/dev/null || return 1
+    { IFS= read -r stat <"/proc/$LOADER_PID/stat"; } 2>/dev/null || return 1
+    # shellcheck disable=SC2086 # fields
     set -- ${stat##*) }
     [[ $1 != [ZX] && ${20} == "$LOADER_START" ]]
 }
@@ -188,10 +206,11 @@ target_alive() {
 # process_started PID: epoch in ns, to the kernel's 10 ms.
 process_started() {
     local stat up
-    { stat=$(<"/proc/$1/stat") && read -r up _ </proc/uptime; } 2>/dev/null || {
+    { IFS= read -r stat <"/proc/$1/stat" && read -r up _ </proc/uptime; } 2>/dev/null || {
         now_ns
         return
     }
+    # shellcheck disable=SC2086 # fields
     set -- ${stat##*) }
     printf '%s' $(($(now_ns) - (${up/./} - ${20}) * 10000000))
 }
@@ -199,10 +218,11 @@ process_started() {
 # process_cpu PID: user + system seconds so far, all threads; n/a when it is gone.
 process_cpu() {
     local stat
-    { stat=$(<"/proc/$1/stat"); } 2>/dev/null || {
+    { IFS= read -r stat <"/proc/$1/stat"; } 2>/dev/null || {
         printf 'n/a'
         return
     }
+    # shellcheck disable=SC2086 # fields
     set -- ${stat##*) }
     printf '%d.%02d' $(((${12} + ${13}) / 100)) $(((${12} + ${13}) % 100))
 }
@@ -252,7 +272,11 @@ chunks_done() {
     if [[ -s $RUN/raw/qdrant.counts.json ]]; then
         jq -r '.points // "n/a"' "$RUN/raw/qdrant.counts.json" 2>/dev/null || printf 'n/a\n'
     else
-        loader_log | awk '/items in batch, [0-9]+ total processed/ { sub(/.*items in batch, /, ""); n = $1 + 0 } END { print (n == "" ? "n/a" : n) }'
+        # What a batch of documents has embedded so far begins anew with each batch.
+        loader_log | awk '
+            /items in batch, [0-9]+ total processed/ { sub(/.*items in batch, /, ""); now = $1 + 0; seen = 1 }
+            /Batch processing completed: [0-9]+ chunks/ { sub(/.*completed: /, ""); n += $1; now = 0; seen = 1 }
+            END { print (seen ? n + now : "n/a") }'
     fi
 }
 
@@ -282,6 +306,15 @@ loader_last_words() {
     loader_log | grep -v '^[[:space:]]*$' | tail -n 1 | cut -c1-200
 }
 
+# target_end_words: how it ended. SIGKILL that nobody here sent is what the kernel's OOM killer does.
+target_end_words() {
+    printf 'exit status %s' "$LOADER_STATUS"
+    [[ -z $LOADER_SIGNAL ]] || printf ', signal %s' "$LOADER_SIGNAL"
+    if ((LOADER_STATUS == 137)); then
+        printf ': killed, perhaps out of memory; its RSS was %s MiB at the last sample, see samples.tsv and dmesg' "$(mib "$(samples_last rss_kib)")"
+    fi
+}
+
 # ---- its end ------------------------------------------------------------------------------------------------------
 
 # target_wait: LOADER_STATUS and LOADER_SIGNAL when the launched loader has ended, and all that it printed is in its log.
@@ -289,7 +322,7 @@ target_wait() {
     LOADER_STATUS=0
     wait "$PROCRUN" 2>/dev/null || LOADER_STATUS=$?
     wait "$LOG_FILTER" 2>/dev/null || :
-    LOADER_SIGNAL=$(sed -n 's/^# signal:[[:space:]]*//p' "$RUN/raw/procrun.tsv" 2>/dev/null | tail -n 1)
+    LOADER_SIGNAL=$(sed -n 's/^# signal:[[:space:]]*//p' "$RUN/raw/procrun.tsv" 2>/dev/null | tail -n 1) || :
     run_set loader_exit_status "$LOADER_STATUS" loader_signal "${LOADER_SIGNAL:-none}"
     # Its own log is kept; the workspace of the stand-ins goes with the temporary folder.
     if [[ -z $WORKSPACE && -d $WORKSPACE_DIR/logs ]]; then

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The only code that knows versions and flags of py-spy, procsample and gnuplot: how each is started, ended and read.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 
 # job NAME COMMAND…: starts a part of the run in the background in a process group of its own (a Ctrl-C reaches this
 # script alone, which then ends the parts in order; and SIGINT is not ignored in it, as bash otherwise arranges), its
@@ -9,7 +9,7 @@ job() {
     local name=$1
     shift
     set -m
-    procrun --die-with-parent --quiet -- "$@" </dev/null >"$RUN/log/$name.log" 2>&1 &
+    procrun --die-with-parent -- "$@" </dev/null >"$RUN/log/$name.log" 2>&1 &
     JOB=$!
     set +m
 }
@@ -27,6 +27,18 @@ job_status() {
 sampler_start() {
     job procsample procsample --rate 10 --pss-interval 1 --output "$RUN/samples.tsv" "$1"
     SAMPLER=$JOB
+    at_exit end_process "$SAMPLER" INT 5
+}
+
+# sampler_end: its last rows are written when it returns.
+sampler_end() {
+    local status=0
+    kill -s INT "$SAMPLER" 2>/dev/null || :
+    wait_gone "$SAMPLER" 5 || kill -s KILL "$SAMPLER" 2>/dev/null || :
+    wait "$SAMPLER" 2>/dev/null || status=$?
+    if ((status)); then
+        tool_failed procsample-failed "procsample ended with status $status: samples.tsv is not complete ($(tail -n 1 "$RUN/log/procsample.log"))"
+    fi
 }
 
 # samples_last COLUMN…: the sum of the newest values of the whole tree, or n/a.
@@ -52,7 +64,7 @@ samples_last() {
 # procrun_fact KEY, procrun_cpu PID: out of what procrun wrote of the loader's tree, or n/a.
 procrun_fact() {
     local v
-    v=$(sed -n "s/^# $1:[[:space:]]*//p" "$RUN/raw/procrun.tsv" 2>/dev/null | tail -n 1)
+    v=$(sed -n "s/^# $1:[[:space:]]*//p" "$RUN/raw/procrun.tsv" 2>/dev/null | tail -n 1) || :
     printf '%s' "${v:-n/a}"
 }
 procrun_cpu() {
@@ -109,14 +121,11 @@ pyspy_start() {
     if [[ -n $DURATION ]]; then args+=(--duration "$(awk -v d="$DURATION" 'BEGIN { print (d < 1 ? 1 : int(d + 0.999)) }')"); fi
     job py-spy "$PYSPY" "${args[@]}"
     PYSPY_PID=$JOB
+    # It reads the interpreter's symbols first; the clock of the profile begins when it says that it samples.
+    until [[ -n $STOPPED ]] || grep -qs 'Sampling process' "$RUN/log/py-spy.log" || ! alive "$PYSPY_PID"; do pause 0.01; done
 }
 
 sampler_progress() { printf 'sampling at %s Hz' "$RATE"; }
-
-# pyspy_failed: did it end by itself while there was something to sample?
-pyspy_failed() {
-    [[ -z $STOPPED && -z $DURATION ]] && ! alive "$PYSPY_PID" && target_alive
-}
 
 # pyspy_counts: PYSPY_SAMPLES (moments sampled) and PYSPY_ERRORS (stacks that could not be read), from its last line.
 pyspy_counts() {

@@ -104,8 +104,8 @@ def serve(args: argparse.Namespace, service: Service, close: Callable[[], None])
         )
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
-    number = server.server_address[1]
-    ready = {"name": service.name, "url": f"http://{HOST}:{number}", "port": number, "pid": os.getpid()}
+    at = server.server_address[1]
+    ready = {"name": service.name, "url": f"http://{HOST}:{at}", "port": at, "pid": os.getpid()}
     line = json.dumps(ready) + "\n"
     if args.ready_file:
         write_atomically(args.ready_file, line)

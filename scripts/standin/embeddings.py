@@ -102,10 +102,10 @@ def milliseconds(text: str) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="embeddings", description="An OpenAI-compatible embedding service on loopback.")
-    parser.add_argument("--model", choices=["hash", "minilm"], default="hash", help="how texts are embedded (default hash)")
+    parser = argparse.ArgumentParser(prog="embeddings", description="An OpenAI-compatible embedding service.")
+    parser.add_argument("--model", choices=["hash", "minilm"], default="hash", help="default hash")
     parser.add_argument("--latency-ms", type=milliseconds, default=20, metavar="MS", help="per request (default 20)")
-    parser.add_argument("--latency-per-item-ms", type=milliseconds, default=0, metavar="MS", help="per text (default 0)")
+    parser.add_argument("--latency-per-item-ms", type=milliseconds, default=0, metavar="MS", help="per text")
     add_options(parser)
     args = parser.parse_args()
     embed: Embed = hash_embed

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import qdrant_edge as edge
+
 from service import Refused
 
 
@@ -20,7 +21,8 @@ def filter_of(asked: Any) -> edge.Filter | None:
         return None
     if unknown := set(asked) - {"must", "should", "must_not"}:
         raise Refused(400, f"the stand-in has no filter with {', '.join(sorted(unknown))}")
-    return edge.Filter(**{key: conditions(value) for key, value in asked.items() if value})
+    must, should, must_not = (conditions(asked.get(key) or []) for key in ("must", "should", "must_not"))
+    return edge.Filter(must=must, should=should, must_not=must_not)
 
 
 def conditions(asked: Any) -> list[Any]:

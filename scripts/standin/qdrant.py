@@ -20,14 +20,13 @@ from typing import Any
 from urllib.parse import quote
 
 import qdrant_edge as edge
+
 from control import add_options, fail, serve
 from filters import filter_of, point_id
 from service import Refused, Service
 
 VERSION = "1.20.0"  # qdrant-client warns when the server's is not near its own
-NO_SPARSE = (
-    "the stand-in has only one dense vector without a name: set global.llm.sparse.enabled to false, or use a Qdrant server"
-)
+NO_SPARSE = "the stand-in has one dense vector without a name only: set global.llm.sparse.enabled to false"
 FORBIDDEN_IN_NAME = set('<>:"/\\|?*\0\x1f')
 
 
@@ -262,19 +261,19 @@ def record(point: Any) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="qdrant", description="A Qdrant REST endpoint on loopback.")
-    parser.add_argument("--dir", type=Path, metavar="DIR", help="where the engine keeps its data (default: gone at the end)")
+    parser.add_argument("--dir", type=Path, metavar="DIR", help="the engine's data; without it, gone at the end")
     add_options(parser)
     args = parser.parse_args()
-    temporary = None if args.dir else Path(tempfile.mkdtemp(prefix="qdrant-standin-"))
+    folder: Path = args.dir or Path(tempfile.mkdtemp(prefix="qdrant-standin-"))
     try:
-        service = Qdrant(args.dir or temporary)
+        service = Qdrant(folder)
     except Exception as error:  # of the engine: a folder of another version, a full disk
-        fail("qdrant", f"{args.dir or temporary}: {error}")
+        fail("qdrant", f"{folder}: {error}")
 
     def close() -> None:
         service.close()
-        if temporary:
-            shutil.rmtree(temporary, ignore_errors=True)
+        if folder != args.dir:
+            shutil.rmtree(folder, ignore_errors=True)
 
     serve(args, service, close)
 

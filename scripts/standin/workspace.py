@@ -60,7 +60,7 @@ def config(args: argparse.Namespace) -> dict[str, object]:
                             "source": "docs",
                             # The loader decodes the path of this URL.
                             "base_url": "file://" + quote(str(args.corpus.resolve())),
-                            "include_paths": ["**/*"],
+                            "include_paths": ["*"],
                             "file_types": ["*.md", "*.rst", "*.txt", "*.py", "*.html"],
                             "max_file_size": 1048576,
                             "enable_file_conversion": False,
@@ -77,8 +77,8 @@ def yaml(value: object, indent: int = 0) -> str:
     if not isinstance(value, dict):
         return f" {json.dumps(value)}\n"
     pad = "  " * indent
-    lines = "".join(f"{pad}{json.dumps(key) if not key.isidentifier() else key}:{yaml(v, indent + 1)}" for key, v in value.items())
-    return ("\n" if indent else "") + lines
+    lines = [f"{pad}{key if key.isidentifier() else json.dumps(key)}:{yaml(v, indent + 1)}" for key, v in value.items()]
+    return ("\n" if indent else "") + "".join(lines)
 
 
 def main() -> None:
@@ -87,14 +87,16 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, required=True, metavar="DIR", help="files to ingest")
     parser.add_argument("--qdrant-url", required=True, metavar="URL")
     parser.add_argument("--embeddings-url", required=True, metavar="URL", help="with or without /v1")
-    parser.add_argument("--collection", default="profiling", help="name of the collection and project (default profiling)")
-    parser.add_argument("--batch-size", type=int, default=100, metavar="N", help="texts per embedding batch (default 100)")
+    parser.add_argument("--collection", default="profiling", help="and project (default profiling)")
+    parser.add_argument("--batch-size", type=int, default=100, metavar="N", help="texts per batch (default 100)")
     parser.add_argument("--min-request-interval", type=float, default=0.5, metavar="S", help="default 0.5")
     parser.add_argument("--chunk-size", type=int, default=1500, metavar="N", help="characters (default 1500)")
     parser.add_argument("--chunk-overlap", type=int, default=200, metavar="N", help="characters (default 200)")
     for key in CONCURRENCY:
         parser.add_argument("--" + key.replace("_", "-"), type=int, metavar="N", help="default: the loader's own")
     args = parser.parse_args()
+    if set("#?") & set(str(args.corpus.resolve())):
+        parser.error(f"--corpus: the loader takes all files of a path with # or ? for one document: {args.corpus}")
     args.dir.mkdir(parents=True, exist_ok=True)
     (args.dir / "config.yaml").write_text(yaml(config(args)), encoding="utf-8")
     (args.dir / ".env").write_text("LLM_API_KEY=stand-in\n", encoding="utf-8")

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ * Two files of collapsed stacks side by side: each stack once, with its weight in both. Stacks are
+ * kept as whole lines, and not as frames: nothing is asked about frames.
+ */
+#ifndef LIB_DIFF_H
+#define LIB_DIFF_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "buf.h"
+#include "stackfile.h"
+#include "textsort.h"
+
+struct diff {
+    struct diff_block {
+        char *data;
+        size_t size;
+    } * blocks; /* of text; stacks never move */
+    uint32_t n_blocks;
+    size_t used; /* of the last block */
+    struct diff_stack {
+        const char *s;
+        uint32_t len, hash;
+        uint64_t weight[2]; /* in 1/scale units */
+    } * stacks;
+    uint32_t n, cap;
+    uint32_t *slots; /* place in `stacks` plus 1 by hash; 0: free */
+    uint32_t mask;
+    uint64_t seed, total[2], scale; /* scale: as in struct stacks */
+    int run;                        /* that is read */
+    uint32_t
+        first[2]; /* where the stacks begin that this run brought, and whether they came sorted */
+    bool sorted[2];
+    struct text_key *order; /* all of them in order, once they are sorted */
+    struct stackfile file[2];
+};
+
+/* The struct must stay where it is until it is freed. */
+void diff_init(struct diff *d);
+void diff_free(struct diff *d);
+
+/* Begins run 0, the baseline, and then 1, the candidate: lines go to what is returned. */
+struct stackfile *diff_begin(struct diff *d, int run);
+
+/* Reads a file ("-": standard input) as run 0, the baseline, and then as 1, the candidate. Says how
+ * many lines were no stacks. A file that cannot be read ends the program (exit 3). */
+void diff_read(struct diff *d, const char *path, int run);
+
+/* Sorts the stacks, when all are read. */
+void diff_sort(struct diff *d);
+
+/* Scales the baseline to the candidate's total, after diff_sort(). Its weights then add up to that
+ * exactly. */
+void diff_normalize(struct diff *d);
+
+/* Writes them after a header and diff_sort(). */
+void diff_write(struct diff *d, FILE *out);
+
+#endif

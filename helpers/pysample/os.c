@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+#include "os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "proc.h"
+
+static const struct {
+    int call;
+    const char *marker;
+} markers[] = {
+    {SYS_read, "[io: read]"},
+    {SYS_write, "[io: write]"},
+    {SYS_readv, "[io: readv]"},
+    {SYS_writev, "[io: writev]"},
+    {SYS_pread64, "[io: pread64]"},
+    {SYS_pwrite64, "[io: pwrite64]"},
+    {SYS_openat, "[io: openat]"},
+    {SYS_close, "[io: close]"},
+    {SYS_newfstatat, "[io: newfstatat]"},
+    {SYS_getdents64, "[io: getdents64]"},
+    {SYS_fsync, "[io: fsync]"},
+    {SYS_fdatasync, "[io: fdatasync]"},
+    {SYS_poll, "[io: poll]"},
+    {SYS_ppoll, "[io: ppoll]"},
+    {SYS_select, "[io: select]"},
+    {SYS_pselect6, "[io: pselect6]"},
+    {SYS_epoll_wait, "[io: epoll_wait]"},
+    {SYS_epoll_pwait, "[io: epoll_wait]"},
+    {SYS_connect, "[io: connect]"},
+    {SYS_accept, "[io: accept]"},
+    {SYS_accept4, "[io: accept4]"},
+    {SYS_sendto, "[io: sendto]"},
+    {SYS_recvfrom, "[io: recvfrom]"},
+    {SYS_sendmsg, "[io: sendmsg]"},
+    {SYS_recvmsg, "[io: recvmsg]"},
+    {SYS_io_uring_enter, "[io: io_uring_enter]"},
+    {SYS_futex, "[blocked: futex]"},
+    {SYS_flock, "[blocked: flock]"},
+    {SYS_fcntl, "[blocked: fcntl]"},
+    {SYS_nanosleep, "[blocked: nanosleep]"},
+    {SYS_clock_nanosleep, "[blocked: clock_nanosleep]"},
+    {SYS_wait4, "[blocked: wait4]"},
+    {SYS_waitid, "[blocked: waitid]"},
+    {SYS_pause, "[blocked: pause]"},
+    {SYS_rt_sigtimedwait, "[blocked: rt_sigtimedwait]"},
+    {SYS_mmap, "[blocked: mmap]"},
+    {SYS_munmap, "[blocked: munmap]"},
+    {SYS_madvise, "[blocked: madvise]"},
+    {SYS_mprotect, "[blocked: mprotect]"},
+    {-1, "[blocked: page fault]"},
+    {-2, "[blocked]"},
+};
+
+const char *os_marker(int call, char *space, size_t cap) {
+    for (size_t i = 0; i < sizeof(markers) / sizeof(markers[0]); i++) {
+        if (markers[i].call == call)
+            return markers[i].marker;
+    }
+    (void)snprintf(space, cap, "[blocked: syscall %d]", call);
+    return space;
+}
+
+/* The numbers behind "NSpid:" in a status file; the last is the one in the innermost namespace. */
+static int ns_pids(const char *status, pid_t *last) {
+    const char *p = strstr(status, "\nNSpid:");
+    int n = 0;
+
+    if (!p)
+        return 0;
+    p += strlen("\nNSpid:");
+    while (*p == '\t' || *p == ' ') {
+        char *end;
+        long v = strtol(p, &end, 10);
+
+        if (end == p)
+            break;
+        *last = (pid_t)v;
+        n++;
+        p = end;
+    }
+    return n;
+}
+
+void os_open(struct os *o, int procfd) {
+    char status[8192];
+    struct rlimit lim;
+    pid_t last = 0;
+
+    *o = (struct os){.procfd = procfd, .cap = 64};
+    o->threads = xcalloc(o->cap, sizeof(*o->threads));
+    if (proc_read(procfd, "status", status, sizeof(status)) > 0)
+        o->foreign_ns = ns_pids(status, &last) > 1;
+    /* Two files a thread. */
+    if (getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < lim.rlim_max) {
+        lim.rlim_cur = lim.rlim_max < 65536 ? lim.rlim_max : 65536;
+        (void)setrlimit(RLIMIT_NOFILE, &lim);
+    }
+}
+
+static void forget(struct os_thread *t) {
+    if (t->fd_syscall >= 0)
+        (void)close(t->fd_syscall);
+    if (t->fd_sched >= 0)
+        (void)close(t->fd_sched);
+    t->fd_syscall = t->fd_sched = -1;
+    free(t->ring);
+    t->ring = NULL;
+}
+
+void os_close(struct os *o) {
+    for (uint32_t i = 0; i < o->n; i++)
+        forget(&o->threads[i]);
+    free(o->threads);
+    *o = (struct os){0};
+}
+
+struct search {
+    int procfd;
+    pid_t want, found;
+};
+
+static bool match_ns(long number, void *arg) {
+    struct search *s = arg;
+    char name[64], status[8192];
+    pid_t last = 0;
+
+    (void)snprintf(name, sizeof(name), "task/%ld/status", number);
+    if (proc_read(s->procfd, name, status, sizeof(status)) > 0 && ns_pids(status, &last) > 0 &&
+        last == s->want) {
+        s->found = (pid_t)number;
+        return false;
+    }
+    return true;
+}
+
+static int open_of(const struct os *o, pid_t host, const char *file) {
+    char name[64];
+
+    (void)snprintf(name, sizeof(name), "task/%d/%s", host, file);
+    return openat(o->procfd, name, O_RDONLY | O_CLOEXEC);
+}
+
+struct os_thread *os_thread(struct os *o, pid_t tid, uint32_t sample) {
+    struct os_thread *t;
+
+    for (uint32_t k = 0; k < o->n; k++) {
+        t = &o->threads[(o->last + k) % o->n];
+        if (t->tid == tid) {
+            o->last = (uint32_t)(t - o->threads) + 1;
+            t->seen = sample;
+            return t;
+        }
+    }
+    if (o->n == o->cap) {
+        o->cap *= 2;
+        o->threads = xrealloc(o->threads, o->cap * sizeof(*o->threads));
+    }
+    t = &o->threads[o->n++];
+    *t = (struct os_thread){.tid = tid, .host = tid, .seen = sample, .call = -2};
+    if (o->foreign_ns) {
+        struct search s = {.procfd = o->procfd, .want = tid};
+
+        (void)proc_each_number(o->procfd, "task", match_ns, &s);
+        t->host = s.found;
+    }
+    t->fd_syscall = open_of(o, t->host, "syscall");
+    t->fd_sched = open_of(o, t->host, "schedstat");
+    return t;
+}
+
+/* The state letter of stat, where the kernel has no syscall file or does not let us read it. */
+static void state_by_letter(struct os *o, struct os_thread *t) {
+    struct proc_stat st;
+    char name[64];
+
+    (void)snprintf(name, sizeof(name), "task/%d/stat", t->host);
+    t->call = -2;
+    t->state = OS_GONE;
+    if (proc_read_stat(o->procfd, name, &st) && st.state != 'Z' && st.state != 'X')
+        t->state = st.state == 'R' ? OS_RUN : OS_BLOCKED;
+}
+
+void os_read_state(struct os *o, struct os_thread *t) {
+    char text[256];
+    ssize_t n = t->fd_syscall >= 0 ? pread(t->fd_syscall, text, sizeof(text) - 1, 0) : -1;
+    char *end;
+
+    t->arg0 = 0;
+    if (n <= 0) {
+        if (n < 0 && errno == ESRCH)
+            t->state = OS_GONE;
+        else
+            state_by_letter(o, t);
+        return;
+    }
+    text[n] = '\0';
+    if (text[0] == 'r') {
+        t->state = OS_RUN;
+        return;
+    }
+    t->state = OS_BLOCKED;
+    t->call = (int)strtol(text, &end, 10);
+    if (t->call >= 0)
+        t->arg0 = strtoull(end, NULL, 16);
+}
+
+bool os_read_sched(struct os_thread *t) {
+    char text[96];
+    ssize_t n = t->fd_sched >= 0 ? pread(t->fd_sched, text, sizeof(text) - 1, 0) : -1;
+    char *p = text;
+
+    if (n <= 0)
+        return false;
+    text[n] = '\0';
+    (void)strtoull(p, &p, 10);
+    t->run_delay = strtoull(p, &p, 10);
+    t->switches = strtoull(p, &p, 10);
+    return t->switches != 0;
+}
+
+void os_sweep(struct os *o, uint32_t sample) {
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < o->n; i++) {
+        if (sample - o->threads[i].seen > 64)
+            forget(&o->threads[i]);
+        else
+            o->threads[kept++] = o->threads[i];
+    }
+    o->n = kept;
+    o->last = 0;
+}

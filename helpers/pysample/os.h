@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ * What the kernel says of the target's threads: running, blocked and in which system call, how
+ * often scheduled. Sources: /proc/PID/task/TID/syscall, schedstat, stat and status (proc(5)); their
+ * files are kept open.
+ */
+#ifndef PYSAMPLE_OS_H
+#define PYSAMPLE_OS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum os_state {
+    OS_UNKNOWN,
+    OS_RUN,     /* on a processor or waiting for one */
+    OS_BLOCKED, /* in a system call, or a page fault (call -1) */
+    OS_GONE,
+};
+
+struct run_ring;
+
+struct os_thread {
+    pid_t tid, host; /* as the target's namespace and as ours number it */
+    int fd_syscall, fd_sched;
+    uint32_t seen; /* sample */
+    enum os_state state;
+    int call;                     /* system call number, -1 = none, -2 = not told */
+    uint64_t arg0;                /* its first argument */
+    uint64_t run_delay, switches; /* ns waited for a processor; times put on one */
+    uint64_t run_delay_before;    /* in the sample before */
+    bool counted;                 /* the kernel tells the two */
+    uint32_t read;                /* sample in which state was read */
+    uint64_t waited;              /* ns of run_delay that no sample's time was yet taken for */
+    struct run_ring *ring;        /* of the views: samples in which it ran or waited to run */
+};
+
+struct os {
+    int procfd;      /* /proc/PID */
+    bool foreign_ns; /* thread numbers need NSpid */
+    struct os_thread *threads;
+    uint32_t n, cap;
+    uint32_t last; /* where the search begins: threads come in the same order */
+};
+
+void os_open(struct os *o, int procfd);
+void os_close(struct os *o);
+
+/* The entry for a thread number of the target's own namespace. Valid until the next call. */
+struct os_thread *os_thread(struct os *o, pid_t tid, uint32_t sample);
+
+/* Reads state, call and argument. */
+void os_read_state(struct os *o, struct os_thread *t);
+/* Reads run_delay and switches; false when the kernel does not say. */
+bool os_read_sched(struct os_thread *t);
+
+/* Closes the files of threads not seen for a while. */
+void os_sweep(struct os *o, uint32_t sample);
+
+/* "[io: epoll_wait]", "[blocked: futex]"; static or in `space`. */
+const char *os_marker(int call, char *space, size_t cap);
+
+#endif

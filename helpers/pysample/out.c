@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+#include "out.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const view_name[VIEWS] = {"wall", "tasks", "threads"};
+
+static double share(uint64_t part, uint64_t whole) {
+    return whole ? (double)part / (double)whole : 0;
+}
+
+static void version_text(const struct session *s, char *text, size_t cap) {
+    if (s->version)
+        (void)snprintf(text, cap, "%u.%u.%u", s->version >> 24, s->version >> 16 & 255,
+                       s->version >> 8 & 255);
+    else
+        (void)snprintf(text, cap, "n/a");
+}
+
+void out_folded(struct session *s, enum view_id id, const struct run_info *run, struct buf *out) {
+    const struct view *v = &s->views.view[id];
+    uint64_t sum = 0, written = 0;
+    char version[32];
+
+    version_text(s, version, sizeof(version));
+    buf_printf(out,
+               "# tool: pysample\n# view: %s\n# unit: us\n# pid: %d\n# python: %s\n# started: %s\n",
+               view_name[id], (int)s->pid, version, run->started);
+    buf_printf(out, "# rate_asked_hz: %g\n# rate_achieved_hz: %.2f\n# samples: %" PRIu64 "\n",
+               run->rate_asked, run->elapsed_s > 0 ? (double)s->samples / run->elapsed_s : 0,
+               s->samples);
+    buf_printf(out,
+               "# torn: %" PRIu64 "\n# missed: %" PRIu64 "\n# unknown_us: %" PRIu64
+               "\n# elapsed_s: %.6f\n",
+               s->torn, run->missed, s->views.unknown_ns[id] / 1000, run->elapsed_s);
+    buf_printf(out, "# complete: %s\n", run->complete ? "yes" : "no");
+    for (uint32_t i = 1; i < v->n; i++) {
+        uint64_t us;
+
+        if (v->nodes[i].ns == 0)
+            continue;
+        /* By the running sum, so that the lines sum to the whole. */
+        sum += v->nodes[i].ns;
+        us = sum / 1000 - written;
+        if (us == 0)
+            continue;
+        written += us;
+        views_stack(&s->views, id, i, out);
+        buf_printf(out, " %" PRIu64 "\n", us);
+    }
+}
+
+void out_summary(struct session *s, const struct run_info *run, struct buf *out) {
+    char version[32];
+
+    version_text(s, version, sizeof(version));
+    buf_printf(out, "pid\t%d\npython\t%s\nloop\t%s\n", (int)s->pid, version, run->loop);
+    buf_printf(out, "started\t%s\nelapsed_s\t%.6f\ncomplete\t%s\n", run->started, run->elapsed_s,
+               run->complete ? "yes" : "no");
+    buf_printf(out, "rate_asked\t%g\nrate_achieved\t%.2f\n", run->rate_asked,
+               run->elapsed_s > 0 ? (double)s->samples / run->elapsed_s : 0);
+    buf_printf(out, "samples\t%" PRIu64 "\ntorn\t%" PRIu64 "\nmissed\t%" PRIu64 "\n", s->samples,
+               s->torn, run->missed);
+    buf_printf(out, "retries\t%" PRIu64 "\nstops\t%" PRIu64 "\n",
+               s->retries + s->threads.retries + s->tasks.retries, s->stops);
+    for (int i = 0; i < VIEWS; i++) {
+        buf_printf(out, "%s_us\t%" PRIu64 "\n", view_name[i], s->views.view[i].total_ns / 1000);
+        buf_printf(out, "unknown_%s_us\t%" PRIu64 "\n", view_name[i],
+                   s->views.unknown_ns[i] / 1000);
+    }
+    if (s->threads.exact_ok && s->samples)
+        buf_printf(out, "proven_exact\t%.4f\n", share(s->exact, s->samples));
+    else
+        buf_adds(out, "proven_exact\tn/a\n");
+    buf_printf(out, "cpu_s\t%.6f\n", run->cpu_s);
+    if (run->launched && run->exit_status >= 0)
+        buf_printf(out, "exit_status\t%d\n", run->exit_status);
+    else
+        buf_adds(out, "exit_status\tn/a\n");
+}
+
+bool out_file(const char *path, const struct buf *text) {
+    char part[4200];
+    size_t done = 0;
+    int fd;
+
+    (void)snprintf(part, sizeof(part), "%s.part", path);
+    fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return false;
+    while (done < text->len) {
+        ssize_t n = write(fd, text->data + done, text->len - done);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            int saved = errno;
+
+            (void)close(fd);
+            (void)unlink(part);
+            errno = saved;
+            return false;
+        }
+        done += (size_t)n;
+    }
+    if (close(fd) != 0)
+        return false;
+    return rename(part, path) == 0;
+}
+
+/* ---- the task tree ---- */
+
+static const char *const state_name[] = {"running", "ready", "waiting", "new", "unknown"};
+
+struct tree {
+    struct session *s;
+    struct buf *out;
+    char prefix[1024];
+    unsigned int budget;
+};
+
+static void tree_line(struct tree *t, size_t depth, const char *text) {
+    buf_printf(t->out, "%.*s%s\n", (int)depth, t->prefix, text);
+}
+
+static void tree_frames(struct tree *t, size_t depth, const struct thread *th, uint32_t from) {
+    for (uint32_t i = from; i < th->n; i++)
+        tree_line(t, depth, text_of(&t->s->texts, t->s->threads.frames[th->first + i].text));
+    tree_line(t, depth, text_of(&t->s->texts, views_thread_state(&t->s->views, th)));
+}
+
+static void tree_task(struct tree *t, size_t depth, uint32_t i) {
+    struct task *k = &t->s->tasks.list[i];
+    const struct thread *th = NULL;
+    char name[256] = "(future)";
+    uint32_t at = 0;
+
+    if (t->budget == 0 || depth + 4 >= sizeof(t->prefix))
+        return;
+    t->budget--;
+    if (is_task(k->kind) && !task_name(&t->s->tasks, k, name, sizeof(name)))
+        (void)snprintf(name, sizeof(name), "(unnamed)");
+    buf_printf(t->out, "%.*s* %s: %s\n", (int)depth, t->prefix, name, state_name[k->state]);
+    memcpy(t->prefix + depth, "    ", 4);
+    depth += 4;
+    for (uint32_t f = 0; f < k->n; f++)
+        tree_line(t, depth, text_of(&t->s->texts, t->s->tasks.chain[k->first + f]));
+    if (k->state == T_RUNNING) {
+        th = views_find_frame(&t->s->views, k->exec_frame, &at);
+        if (th)
+            tree_frames(t, depth, th, at + 1);
+        return;
+    }
+    if (k->state != T_WAITING)
+        return;
+    if (k->work && (th = views_find_work(&t->s->views, k->work)) != NULL) {
+        tree_frames(t, depth, th, th->work_frame);
+        return;
+    }
+    tree_line(t, depth, text_of(&t->s->texts, k->marker));
+    if (k->visit) {
+        tree_line(t, depth, "(see above)");
+        return;
+    }
+    k->visit = 1;
+    for (uint32_t e = k->child; e; e = t->s->tasks.edges[e - 1].next_child)
+        tree_task(t, depth, t->s->tasks.edges[e - 1].to);
+    k->visit = 0;
+}
+
+/* The tasks that a runner waits for, or those that nothing awaits. */
+static void tree_roots(struct tree *t, bool runners) {
+    bool first = true;
+
+    for (uint32_t i = 0; i < t->s->tasks.ntasks; i++) {
+        const struct task *k = &t->s->tasks.list[i];
+
+        if (k->kind == K_NONE || k->root != runners || (k->awaited && !k->root))
+            continue;
+        if (first && !runners)
+            buf_adds(t->out, "background (nothing awaits them yet)\n");
+        first = false;
+        tree_task(t, 0, i);
+    }
+}
+
+void out_tree(struct session *s, struct buf *out) {
+    struct tree t = {.s = s, .out = out, .budget = 4 * s->tasks.n + 100};
+    uint32_t counts[5] = {0};
+    char version[32];
+
+    version_text(s, version, sizeof(version));
+    for (uint32_t i = 0; i < s->tasks.ntasks; i++) {
+        if (s->tasks.list[i].kind != K_NONE)
+            counts[s->tasks.list[i].state]++;
+    }
+    buf_printf(
+        out,
+        "process %d, Python %s, %u threads, %u tasks: %u running, %u ready, %u waiting, %u new",
+        (int)s->pid, version, s->threads.n,
+        counts[0] + counts[1] + counts[2] + counts[3] + counts[4], counts[0], counts[1], counts[2],
+        counts[3]);
+    if (counts[T_TORN])
+        buf_printf(out, ", %u unknown", counts[T_TORN]);
+    buf_adds(out, "\n");
+    tree_roots(&t, true);
+    tree_roots(&t, false);
+    if (s->tasks.ntasks == 0) {
+        buf_adds(out, "no asyncio task; threads:\n");
+        for (uint32_t i = 0; i < s->threads.n; i++) {
+            const struct thread *th = &s->threads.list[i];
+
+            buf_printf(out, "* thread %d\n", (int)th->tid);
+            memcpy(t.prefix, "    ", 4);
+            tree_frames(&t, 4, th, 0);
+        }
+    }
+}
+
+/* ---- JSON ---- */
+
+static void json_text(struct buf *out, const char *text) {
+    buf_addc(out, '"');
+    buf_add_json(out, text, strlen(text));
+    buf_addc(out, '"');
+}
+
+static void json_frames(struct session *s, const struct thread *th, uint32_t from,
+                        struct buf *out) {
+    buf_adds(out, "[");
+    for (uint32_t i = from; i < th->n; i++) {
+        if (i > from)
+            buf_adds(out, ", ");
+        json_text(out, text_of(&s->texts, s->threads.frames[th->first + i].text));
+    }
+    buf_adds(out, "]");
+}
+
+static void json_thread(struct session *s, const struct thread *th, struct buf *out) {
+    buf_printf(out,
+               "{\"tid\": %d, \"interpreter\": %" PRId64 ", \"gil\": %s, \"torn\": %s, \"state\": ",
+               (int)th->tid, s->threads.interps[th->interp].id,
+               s->threads.interps[th->interp].holder == th->tstate ? "true" : "false",
+               th->torn ? "true" : "false");
+    json_text(out, text_of(&s->texts, views_thread_state(&s->views, th)));
+    buf_adds(out, ", \"frames\": ");
+    json_frames(s, th, 0, out);
+    buf_adds(out, "}");
+}
+
+static void json_task(struct session *s, uint32_t i, struct buf *out) {
+    const struct task *k = &s->tasks.list[i];
+    const struct thread *th = views_find_work(&s->views, k->work);
+    char name[256] = "";
+    uint32_t at = th ? th->work_frame : 0;
+
+    if (is_task(k->kind))
+        (void)task_name(&s->tasks, k, name, sizeof(name));
+    buf_printf(out, "{\"id\": %u, \"address\": %" PRIu64 ", \"task\": %s, \"name\": ", i, k->addr,
+               is_task(k->kind) ? "true" : "false");
+    json_text(out, name);
+    buf_printf(out, ", \"state\": \"%s\", \"root\": %s, \"background\": %s, \"frames\": [",
+               state_name[k->state], k->root ? "true" : "false",
+               !k->awaited && !k->root ? "true" : "false");
+    for (uint32_t f = 0; f < k->n; f++) {
+        if (f)
+            buf_adds(out, ", ");
+        json_text(out, text_of(&s->texts, s->tasks.chain[k->first + f]));
+    }
+    buf_adds(out, "], \"waits_for\": ");
+    if (k->state == T_WAITING)
+        json_text(out, text_of(&s->texts, k->marker));
+    else
+        buf_adds(out, "null");
+    if (k->state == T_RUNNING) {
+        th = views_find_frame(&s->views, k->exec_frame, &at);
+        at++;
+    }
+    /* Where the chain goes on: on the thread that runs it, or that works for it. */
+    if (th) {
+        buf_printf(out, ", \"thread\": %d, \"on_thread\": ", (int)th->tid);
+        json_frames(s, th, at, out);
+    } else {
+        buf_adds(out, ", \"thread\": null, \"on_thread\": []");
+    }
+    buf_adds(out, ", \"awaits\": [");
+    for (uint32_t e = k->child, first = 1; e; e = s->tasks.edges[e - 1].next_child, first = 0)
+        buf_printf(out, "%s%u", first ? "" : ", ", s->tasks.edges[e - 1].to);
+    buf_adds(out, "]}");
+}
+
+void out_json(struct session *s, struct buf *out) {
+    char version[32];
+
+    version_text(s, version, sizeof(version));
+    buf_printf(
+        out, "{\"pid\": %d, \"python\": \"%s\", \"loop\": \"%s\", \"exact\": %s,\n \"threads\": [",
+        (int)s->pid, version, session_loop(s), s->tasks.exact ? "true" : "false");
+    for (uint32_t i = 0; i < s->threads.n; i++) {
+        buf_adds(out, i ? ",\n  " : "\n  ");
+        json_thread(s, &s->threads.list[i], out);
+    }
+    buf_adds(out, "],\n \"tasks\": [");
+    for (uint32_t i = 0, n = 0; i < s->tasks.n; i++) {
+        if (s->tasks.list[i].kind == K_NONE)
+            continue;
+        buf_adds(out, n++ ? ",\n  " : "\n  ");
+        json_task(s, i, out);
+    }
+    buf_adds(out, "]}\n");
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ * Writing what was sampled: collapsed stacks, the summary, the task tree, JSON.
+ */
+#ifndef PYSAMPLE_OUT_H
+#define PYSAMPLE_OUT_H
+
+#include "session.h"
+
+struct run_info {
+    double rate_asked;
+    double elapsed_s;
+    uint64_t missed;
+    double cpu_s; /* own */
+    const char *loop;
+    int exit_status; /* of the launched command, -1 = none or still running */
+    bool launched, complete;
+    char started[32]; /* UTC, ISO 8601 */
+};
+
+/* A view as text: `# key: value` lines, then one line a stack. */
+void out_folded(struct session *s, enum view_id id, const struct run_info *run, struct buf *out);
+/* key<TAB>value lines. */
+void out_summary(struct session *s, const struct run_info *run, struct buf *out);
+/* Replaces a file in one step; false with errno set. */
+bool out_file(const char *path, const struct buf *text);
+
+/* The tasks of the last sample as a tree, or as JSON. */
+void out_tree(struct session *s, struct buf *out);
+void out_json(struct session *s, struct buf *out);
+
+#endif

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+#include "run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "err.h"
+
+enum {
+    WRITE_EVERY_S = 5, /* seconds between two writes of what there is, while they are cheap */
+    WRITE_SHARE = 100, /* writing takes at most 1/100 of the time */
+    ATTACH_EVERY_NS = 2000000,
+    LOST_MAX = 20, /* samples in a row without anything readable before it is attached to anew */
+};
+
+static const uint64_t NS = 1000000000;
+
+uint64_t run_now(void) {
+    struct timespec ts;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * NS + (uint64_t)ts.tv_nsec;
+}
+
+static double own_cpu(void) {
+    struct rusage ru;
+
+    (void)getrusage(RUSAGE_SELF, &ru);
+    return (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
+           (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6;
+}
+
+static void block_signals(sigset_t *set, sigset_t *old) {
+    (void)sigemptyset(set);
+    (void)sigaddset(set, SIGINT);
+    (void)sigaddset(set, SIGTERM);
+    (void)sigaddset(set, SIGHUP);
+    (void)sigaddset(set, SIGCHLD);
+    (void)sigprocmask(SIG_BLOCK, set, old);
+}
+
+pid_t run_launch(char **command) {
+    int fds[2], failed = 0;
+    ssize_t n;
+    pid_t pid;
+
+    if (pipe2(fds, O_CLOEXEC) != 0)
+        die(EX_FAIL, "pipe:");
+    pid = fork();
+    if (pid < 0)
+        die(EX_FAIL, "fork:");
+    if (pid == 0) {
+        (void)close(fds[0]);
+        (void)execvp(command[0], command);
+        failed = errno;
+        n = write(fds[1], &failed, sizeof(failed));
+        _exit(n == sizeof(failed) ? 127 : 126);
+    }
+    (void)close(fds[1]);
+    do
+        n = read(fds[0], &failed, sizeof(failed));
+    while (n < 0 && errno == EINTR);
+    (void)close(fds[0]);
+    if (n > 0) {
+        (void)waitpid(pid, NULL, 0);
+        errno = failed;
+        die(EX_FAIL, "%s:", command[0]);
+    }
+    return pid;
+}
+
+/* A sampler that waits for a processor samples when the target does not run. Asks for a little more
+ * than its share, of which it uses a few per cent; without the right to it, that is how it is. */
+static void raise_priority(void) {
+    struct sched_param param = {.sched_priority = 1};
+
+    if (sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &param) != 0)
+        (void)setpriority(PRIO_PROCESS, 0, -10);
+}
+
+struct recorder {
+    struct session *s;
+    const struct run_options *opt;
+    struct run_info info;
+    struct buf text;
+    uint64_t start, end, last, boundary; /* boundary: up to here time is accounted for */
+    uint64_t slot;                       /* number of the next sample's slot */
+    uint64_t random;
+    uint64_t next_attach, next_write;
+    unsigned int lost;
+    bool was_attached, gone, stopped;
+    bool taken_views; /* the shares are those of the last sample read */
+    bool taken;       /* shares of a sample wait for their time */
+    bool forwarded;   /* a signal was passed on to the command: the next one ends the sampling */
+    int status;       /* of the command */
+};
+
+static double uniform(uint64_t *state) {
+    /* xorshift64*: good enough to keep the samples from marching in step with the target. */
+    *state ^= *state >> 12;
+    *state ^= *state << 25;
+    *state ^= *state >> 27;
+    return (double)((*state * 0x2545f4914f6cdd1dULL) >> 11) / 9007199254740992.0;
+}
+
+static bool write_text(struct recorder *r, const char *path) {
+    if (out_file(path, &r->text))
+        return true;
+    warn("%s:", path);
+    return false;
+}
+
+static bool write_all(struct recorder *r, uint64_t end) {
+    uint64_t began = run_now(), took;
+    bool ok = true;
+
+    r->info.elapsed_s = (double)(end - r->start) / 1e9;
+    r->info.cpu_s = own_cpu();
+    for (int id = 0; id < VIEWS; id++) {
+        if (!r->opt->view_file[id])
+            continue;
+        r->text.len = 0;
+        out_folded(r->s, (enum view_id)id, &r->info, &r->text);
+        ok &= write_text(r, r->opt->view_file[id]);
+    }
+    if (r->opt->summary_file) {
+        r->text.len = 0;
+        out_summary(r->s, &r->info, &r->text);
+        ok &= write_text(r, r->opt->summary_file);
+    }
+    took = run_now() - began;
+    r->next_write =
+        began + (took * WRITE_SHARE > WRITE_EVERY_S * NS ? took * WRITE_SHARE : WRITE_EVERY_S * NS);
+    return ok;
+}
+
+/* Sleeps until `at`; true when a signal that ends the sampling came. */
+static bool sleep_until(struct recorder *r, const sigset_t *set, uint64_t at) {
+    for (;;) {
+        uint64_t now = run_now(), left = at > now ? at - now : 0;
+        struct timespec ts = {.tv_sec = (time_t)(left / NS), .tv_nsec = (long)(left % NS)};
+        siginfo_t info;
+        int sig = sigtimedwait(set, &info, &ts);
+
+        if (sig < 0 && errno == EAGAIN)
+            return false;
+        if (sig < 0)
+            continue;
+        if (sig == SIGCHLD) {
+            if (r->opt->command && waitpid(r->opt->pid, &r->status, WNOHANG) == r->opt->pid) {
+                r->gone = true;
+                r->info.exit_status =
+                    WIFEXITED(r->status) ? WEXITSTATUS(r->status) : 128 + WTERMSIG(r->status);
+                return true;
+            }
+            continue;
+        }
+        if (!r->opt->command || r->forwarded) {
+            r->stopped = true;
+            return true;
+        }
+        /* A launched command gets the signal too, and is sampled to its end; one typed at the
+         * terminal it has got already. */
+        r->forwarded = true;
+        if (info.si_code != SI_KERNEL)
+            (void)kill(r->opt->pid, sig);
+    }
+}
+
+/* The process has ended; where it was one below the command, the command itself goes on. */
+static void lost_target(struct recorder *r) {
+    session_detach(r->s);
+    if (!r->opt->command || r->s->pid == r->opt->pid || session_adopt(r->s, r->opt->pid) != A_OK)
+        r->gone = true;
+}
+
+/* The target's Python, when it is there; a process that executes another program is found again. */
+static void attach(struct recorder *r, uint64_t now) {
+    pid_t below;
+
+    if (now < r->next_attach)
+        return;
+    /* Often at first, to miss little of a start; a command that is no Python for long is asked
+     * less. */
+    r->next_attach = now + (now - r->start < NS ? ATTACH_EVERY_NS : 10 * ATTACH_EVERY_NS);
+    switch (session_attach(r->s)) {
+    case A_OK:
+        r->was_attached = true;
+        r->lost = 0;
+        break;
+    case A_REFUSED:
+        die(EX_FAIL, "%d: %s", (int)r->s->pid, r->s->why);
+    case A_DENIED:
+        session_explain_denied(r->s);
+        exit(EX_FAIL);
+    case A_GONE:
+        lost_target(r);
+        break;
+    case A_NOT_YET:
+        /* The command may be a script or a tool that starts Python below it. */
+        below = r->opt->command && r->s->pid == r->opt->pid ? session_find_below(r->opt->pid) : 0;
+        if (below)
+            (void)session_adopt(r->s, below);
+        break;
+    }
+}
+
+static void sample(struct recorder *r, uint64_t now) {
+    uint64_t middle = r->last + (now - r->last) / 2;
+
+    /* A sample stands for the time from half way to the one before to half way to the one after;
+     * the first, for all since the start. */
+    if (r->taken) {
+        views_add(&r->s->views, middle - r->boundary);
+        r->boundary = middle;
+    }
+    r->taken = true;
+    if (!r->s->attached) {
+        attach(r, now);
+        if (!r->s->attached) {
+            views_take_text(&r->s->views, r->was_attached ? "[shutdown]" : "[startup]");
+            r->last = now;
+            return;
+        }
+    }
+    switch (session_sample(r->s, now, now - r->last)) {
+    case A_OK:
+        r->lost = 0;
+        if (!r->s->same || !r->taken_views)
+            views_take(&r->s->views);
+        r->taken_views = true;
+        break;
+    case A_GONE:
+        lost_target(r);
+        break;
+    case A_REFUSED:
+        die(EX_FAIL, "%d: %s", (int)r->s->pid, r->s->why);
+    default:
+        r->taken_views = false;
+        if (r->s->ended) {
+            /* Python has been finalised, or another program was executed. */
+            session_detach(r->s);
+            views_take_text(&r->s->views, "[shutdown]");
+            break;
+        }
+        r->s->torn++;
+        r->s->samples++;
+        views_take_text(&r->s->views, "<unknown>");
+        if (++r->lost >= LOST_MAX)
+            session_detach(r->s);
+    }
+    r->last = now;
+}
+
+int run_record(struct session *s, const struct run_options *opt) {
+    struct recorder r = {
+        .s = s, .opt = opt, .info = {.rate_asked = opt->rate, .exit_status = -1, .loop = "none"}};
+    double period = 1e9 / opt->rate;
+    time_t wall = time(NULL);
+    sigset_t set, old;
+    struct tm tm;
+    bool ok;
+
+    block_signals(&set, &old);
+    (void)prctl(PR_SET_TIMERSLACK, 1);
+    raise_priority();
+    (void)strftime(r.info.started, sizeof(r.info.started), "%Y-%m-%dT%H:%M:%SZ",
+                   gmtime_r(&wall, &tm));
+    r.start = r.last = r.boundary = run_now();
+    r.random = (r.start ^ (uint64_t)opt->pid << 32) | 1;
+    r.end = opt->duration_ns ? r.start + opt->duration_ns : UINT64_MAX;
+    r.next_write = r.start + NS;
+    r.info.launched = opt->command != NULL;
+    if (!s->attached) {
+        views_take_text(&s->views, "[startup]");
+        r.taken = true;
+    }
+    ok = write_all(&r, r.start);
+    while (ok && !r.gone) {
+        uint64_t now, at, slot;
+
+        at = r.start + (uint64_t)(((double)r.slot + uniform(&r.random)) * period);
+        if (at > r.end)
+            at = r.end;
+        if (sleep_until(&r, &set, at))
+            break;
+        now = run_now();
+        if (now >= r.end)
+            break;
+        sample(&r, now);
+        if (strcmp(r.info.loop, "none") == 0 && s->attached)
+            r.info.loop = session_loop(s);
+        if (now >= r.next_write)
+            ok = write_all(&r, r.boundary); /* up to where time is accounted for */
+        /* Slots that have passed meanwhile are missed, not made up for. Never more than half of a
+         * processor: where a sample takes longer than half a period, the rate sinks. */
+        at = run_now();
+        slot = (uint64_t)((double)(at - r.start + (at - now)) / period);
+        if (slot > r.slot + 1)
+            r.info.missed += slot - r.slot - 1;
+        r.slot = slot > r.slot ? slot : r.slot + 1;
+    }
+    r.last = run_now();
+    views_add(&s->views, r.last - r.boundary);
+    if (opt->command && r.info.exit_status < 0 && !r.stopped && opt->duration_ns == 0) {
+        /* Gone, but not yet waited for. */
+        if (waitpid(opt->pid, &r.status, 0) == opt->pid)
+            r.info.exit_status =
+                WIFEXITED(r.status) ? WEXITSTATUS(r.status) : 128 + WTERMSIG(r.status);
+    }
+    r.info.complete = true;
+    ok &= write_all(&r, r.last);
+    if (opt->to_stdout) {
+        r.text.len = 0;
+        out_folded(s, VIEW_WALL, &r.info, &r.text);
+        (void)fwrite(r.text.data, 1, r.text.len, stdout);
+    }
+    buf_free(&r.text);
+    if (!ok)
+        return EX_FAIL;
+    if (s->samples == 0) {
+        warn("%d: no sample: %s", (int)s->pid, s->why[0] ? s->why : "no time");
+        return r.info.exit_status > 0 ? r.info.exit_status : EX_FAIL;
+    }
+    return r.info.exit_status > 0 ? r.info.exit_status : EX_DONE;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT
+ * Sampling over time: the timer, signals, the launched command, and writing what there is as it
+ * goes.
+ */
+#ifndef PYSAMPLE_RUN_H
+#define PYSAMPLE_RUN_H
+
+#include "out.h"
+
+struct run_options {
+    double rate;          /* Hz */
+    uint64_t duration_ns; /* 0 = until the process ends or a signal comes */
+    const char *view_file[VIEWS];
+    const char *summary_file;
+    bool to_stdout; /* the wall view, at the end */
+    char **command; /* NULL = attach */
+    pid_t pid;
+    bool stop; /* stop the thread that holds the GIL while it is read */
+};
+
+/* Starts the command; returns its pid. Does not return when it cannot be executed. */
+pid_t run_launch(char **command);
+
+/* Samples to the end and writes the files. Returns the exit status of pysample. */
+int run_record(struct session *s, const struct run_options *opt);
+
+/* A screen that is refreshed until q or a signal. */
+int run_top(struct session *s, const struct run_options *opt);
+
+uint64_t run_now(void);
+
+#endif

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: MIT */
+#include "session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "proc.h"
+#include "stop.h"
+
+enum {
+    TRIES = 4,
+    BELOW_MAX = 4,      /* levels of processes below a command in which Python is looked for */
+    FULL_NS = 100000000 /* memory is read at least so often, however still the process is */
+};
+
+enum attach session_adopt(struct session *s, pid_t pid) {
+    struct proc_stat st;
+    char status[8192];
+    const char *p;
+    int root = proc_open_root("/proc");
+
+    if (s->procfd >= 0)
+        (void)close(s->procfd);
+    s->pid = s->ns_pid = pid;
+    s->procfd = proc_open_pid(root, pid);
+    (void)close(root);
+    (void)snprintf(s->why, sizeof(s->why), "no such process");
+    if (s->procfd < 0 || !proc_read_stat(s->procfd, "stat", &st) || st.state == 'Z' ||
+        st.state == 'X')
+        return A_GONE;
+    s->starttime = st.starttime;
+    if (proc_read(s->procfd, "status", status, sizeof(status)) > 0 &&
+        (p = strstr(status, "\nNSpid:")) != NULL) {
+        /* The last number of the line is the innermost. */
+        const char *end = strchr(p + 1, '\n');
+
+        while (end && end > p && end[-1] >= '0' && end[-1] <= '9')
+            end--;
+        if (end && end > p)
+            s->ns_pid = (pid_t)strtol(end, NULL, 10);
+    }
+    return A_OK;
+}
+
+enum attach session_open(struct session *s, pid_t pid) {
+    *s = (struct session){.procfd = -1, .rootfd = -1};
+    texts_open(&s->texts);
+    views_open(&s->views, &s->texts, &s->threads, &s->tasks);
+    return session_adopt(s, pid);
+}
+
+static pid_t find_below(int root, pid_t pid, int depth) {
+    int procfd = proc_open_pid(root, pid);
+    struct py_binary binary;
+    char children[4096], name[64], why[512];
+    pid_t found = 0;
+    char *p = children;
+
+    if (procfd < 0)
+        return 0;
+    (void)snprintf(name, sizeof(name), "task/%d/children", pid);
+    if (depth > 0 && elf_find_python(procfd, &binary, why, sizeof(why)))
+        found = pid;
+    else if (depth < BELOW_MAX && proc_read(procfd, name, children, sizeof(children)) > 0) {
+        while (!found) {
+            char *end;
+            long child = strtol(p, &end, 10);
+
+            if (end == p)
+                break;
+            p = end;
+            found = find_below(root, (pid_t)child, depth + 1);
+        }
+    }
+    (void)close(procfd);
+    return found;
+}
+
+pid_t session_find_below(pid_t pid) {
+    int root = proc_open_root("/proc");
+    pid_t found = find_below(root, pid, 0);
+
+    (void)close(root);
+    return found;
+}
+
+bool session_alive(const struct session *s) {
+    struct proc_stat st;
+
+    return proc_read_stat(s->procfd, "stat", &st) && st.state != 'Z' && st.state != 'X' &&
+           st.starttime == s->starttime;
+}
+
+static enum attach denied_or(struct session *s, enum attach other) {
+    if (!session_alive(s)) {
+        (void)snprintf(s->why, sizeof(s->why), "the process has ended");
+        return A_GONE;
+    }
+    if (errno == EACCES || errno == EPERM) {
+        (void)snprintf(s->why, sizeof(s->why), "not allowed to read its memory: %s",
+                       strerror(errno));
+        return A_DENIED;
+    }
+    return other;
+}
+
+static void close_parts(struct session *s) {
+    threads_close(&s->threads);
+    tasks_close(&s->tasks);
+    codes_close(&s->codes);
+    world_close(&s->world);
+    os_close(&s->os);
+    mem_close(&s->mem);
+    if (s->rootfd >= 0)
+        (void)close(s->rootfd);
+    s->rootfd = -1;
+}
+
+static void open_parts(struct session *s) {
+    s->rootfd = openat(s->procfd, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    world_open(&s->world, &s->mem, s->layout);
+    codes_open(&s->codes, &s->world, &s->texts, s->rootfd);
+    os_open(&s->os, s->procfd);
+    threads_open(&s->threads, &s->world, &s->codes, &s->os, s->binary.runtime);
+    tasks_open(&s->tasks, &s->world, &s->codes, &s->threads, &s->texts);
+    s->views.main_tid = s->ns_pid;
+}
+
+/* Py_Version, or what the debug offsets say where no symbol is left. */
+static bool read_version(struct session *s) {
+    uint64_t word;
+
+    if (s->binary.version)
+        return mem_u32(&s->mem, s->binary.version, &s->version);
+    if (!mem_u64(&s->mem, s->binary.runtime, &word) || memcmp(&word, "xdebugpy", 8) != 0 ||
+        !mem_u64(&s->mem, s->binary.runtime + 8, &word))
+        return false;
+    s->version = (uint32_t)word;
+    return true;
+}
+
+enum attach session_attach(struct session *s) {
+    uint64_t free_threaded = 0;
+    bool checked;
+
+    errno = 0;
+    if (!elf_find_python(s->procfd, &s->binary, s->why, sizeof(s->why)))
+        return denied_or(s, A_NOT_YET);
+    mem_open(&s->mem, s->pid);
+    mem_begin(&s->mem, 0);
+    if (!read_version(s)) {
+        errno = s->mem.error;
+        mem_close(&s->mem);
+        (void)snprintf(s->why, sizeof(s->why), "the version of %.400s cannot be read",
+                       s->binary.path);
+        return denied_or(s, A_NOT_YET);
+    }
+    s->layout = layout_find(s->version);
+    if (!s->layout) {
+        mem_close(&s->mem);
+        (void)snprintf(s->why, sizeof(s->why), "it runs Python %u.%u.%u; only %s are known",
+                       s->version >> 24, s->version >> 16 & 255, s->version >> 8 & 255,
+                       layout_versions());
+        return A_REFUSED;
+    }
+    if (s->layout->rt_debug_free_threaded &&
+        mem_u64(&s->mem, s->binary.runtime + s->layout->rt_debug_free_threaded, &free_threaded) &&
+        free_threaded) {
+        mem_close(&s->mem);
+        (void)snprintf(s->why, sizeof(s->why),
+                       "it is a free-threaded build, whose layout is not known");
+        return A_REFUSED;
+    }
+    open_parts(s);
+    if (!threads_ready(&s->threads)) {
+        close_parts(s);
+        (void)snprintf(s->why, sizeof(s->why), "the interpreter is not initialised");
+        return A_NOT_YET;
+    }
+    s->attached = true;
+    /* A first look: the module _asyncio, if it is there, and its layouts. */
+    mem_begin(&s->mem, 0);
+    if (threads_read(&s->threads))
+        tasks_read(&s->tasks, 1);
+    if (!tasks_check(&s->tasks, &checked, s->why, sizeof(s->why))) {
+        session_detach(s);
+        return A_REFUSED;
+    }
+    s->checked = checked;
+    return A_OK;
+}
+
+void session_detach(struct session *s) {
+    if (s->attached)
+        close_parts(s);
+    s->attached = false;
+    s->checked = false;
+}
+
+void session_close(struct session *s) {
+    session_detach(s);
+    views_close(&s->views);
+    texts_close(&s->texts);
+    if (s->procfd >= 0)
+        (void)close(s->procfd);
+    s->procfd = -1;
+}
+
+/* Stops the thread that holds the GIL, when it runs: no other thread can then change Python's
+ * state. */
+static void stop_holder(struct session *s, struct stopped *stopped) {
+    for (uint32_t i = 0; i < s->threads.n; i++) {
+        const struct thread *th = &s->threads.list[i];
+        const struct os_thread *os;
+        uint64_t holder;
+
+        if (!mem_u64(&s->mem, s->threads.interps[th->interp].gil + s->layout->gil_last_holder,
+                     &holder) ||
+            holder != th->tstate)
+            continue;
+        os = os_thread(&s->os, th->tid, s->mem.sample);
+        if (os->state == OS_RUN && stop_thread(stopped, os->host)) {
+            s->stops++;
+            return;
+        }
+    }
+}
+
+static bool read_threads(struct session *s) {
+    for (int k = 0; !threads_read(&s->threads); k++) {
+        if (k == 2 || s->mem.error == ESRCH)
+            return false;
+        mem_stale(&s->mem);
+    }
+    return true;
+}
+
+static bool read_memory(struct session *s, uint64_t now) {
+    struct stopped stopped = {0};
+    bool ok;
+
+    if (s->stop && s->threads.n > 0) {
+        stop_holder(s, &stopped);
+        mem_stale(&s->mem);
+    }
+    mem_prefetch(&s->mem, MEM_THREADS);
+    ok = read_threads(s);
+    stop_release(&stopped);
+    if (!ok)
+        return false;
+    tasks_read(&s->tasks, now);
+    threads_after(&s->threads);
+    return true;
+}
+
+/* A task that runs, but on no thread's stack: it began or ended between the two readings. */
+static bool contradicts(const struct session *s) {
+    uint32_t at;
+
+    for (uint32_t i = 0; i < s->tasks.ntasks; i++) {
+        const struct task *k = &s->tasks.list[i];
+
+        if (k->state == T_RUNNING && k->exec_frame && k->kind != K_NONE &&
+            !views_find_frame(&s->views, k->exec_frame, &at))
+            return true;
+    }
+    return false;
+}
+
+static bool read_all(struct session *s, uint64_t now) {
+    mem_begin(&s->mem, now);
+    s->same = threads_before(&s->threads) && now - s->read_ns < FULL_NS;
+    views_settle(&s->views);
+    if (s->same)
+        return true;
+    s->read_ns = now;
+    for (int k = 0; k < TRIES; k++) {
+        if (k > 0) {
+            /* Another sample at once, in place of one that contradicts itself. */
+            s->retries++;
+            mem_stale(&s->mem);
+            (void)threads_before(&s->threads);
+        }
+        if (!read_memory(s, now))
+            return false;
+        if (!contradicts(s))
+            break;
+    }
+    return true;
+}
+
+/* Exact: every thread that runs an event loop (without any, the main thread) slept through the
+ * reading. */
+static bool was_exact(const struct session *s) {
+    bool any = false;
+
+    for (uint32_t i = 0; i < s->threads.n; i++) {
+        const struct thread *th = &s->threads.list[i];
+
+        if (!th->loop && !th->torn)
+            continue;
+        any = true;
+        if (!th->exact_switches)
+            return false;
+    }
+    if (!any) {
+        const struct thread *main_thread = views_main(&s->views);
+
+        return main_thread && main_thread->exact_switches;
+    }
+    return true;
+}
+
+static bool any_torn(const struct session *s) {
+    for (uint32_t i = 0; i < s->threads.n; i++) {
+        if (s->threads.list[i].torn)
+            return true;
+    }
+    for (uint32_t i = 0; i < s->tasks.ntasks; i++) {
+        if (s->tasks.list[i].state == T_TORN)
+            return true;
+    }
+    return false;
+}
+
+enum attach session_sample(struct session *s, uint64_t now, uint64_t interval) {
+    s->threads.interval_ns = interval;
+    if (!read_all(s, now)) {
+        mem_stale(&s->mem);
+        s->ended = !threads_ready(&s->threads);
+        return session_alive(s) ? A_NOT_YET : A_GONE;
+    }
+    if (!s->same)
+        s->tasks.exact = was_exact(s);
+    s->samples++;
+    s->exact += s->tasks.exact;
+    if (!s->same)
+        s->torn_now = any_torn(s);
+    s->torn += s->torn_now;
+    if (!s->checked && !tasks_check(&s->tasks, &s->checked, s->why, sizeof(s->why)))
+        return A_REFUSED;
+    return A_OK;
+}
+
+void session_explain_denied(const struct session *s) {
+    char text[16] = "";
+    int root = proc_open_root("/proc");
+    bool yama =
+        proc_read(root, "sys/kernel/yama/ptrace_scope", text, sizeof(text)) > 0 && text[0] != '0';
+
+    (void)close(root);
+    warn("%d: %s", (int)s->pid, s->why);
+    if (yama)
+        warn("launch it with 'pysample -- command', which needs no rights, or as root: "
+             "sysctl kernel.yama.ptrace_scope=0");
+    else
+        warn("run as the user that owns the process or as root; in a container: "
+             "docker run --cap-add SYS_PTRACE");
+}
+
+const char *session_loop(struct session *s) {
+    const char *kind = "none";
+
+    for (uint32_t i = 0; i < s->threads.n; i++) {
+        const struct type_info *type;
+
+        if (!s->threads.list[i].loop)
+            continue;
+        type = py_type(&s->world, s->threads.list[i].loop);
+        kind = "asyncio";
+        if (type && strstr(type->name, "uvloop"))
+            return "uvloop";
+    }
+    return kind;
+}

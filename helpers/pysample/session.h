@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT
+ * A target: attaching to it, and one sample of it.
+ */
+#ifndef PYSAMPLE_SESSION_H
+#define PYSAMPLE_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pyelf.h"
+#include "views.h"
+
+enum attach {
+    A_OK,
+    A_NOT_YET, /* no Python in it, or one that is not initialised */
+    A_REFUSED, /* a Python whose layout is not known, or is not as expected */
+    A_DENIED,  /* no right to read it */
+    A_GONE,
+};
+
+struct session {
+    pid_t pid, ns_pid; /* ns_pid: the number in the target's own namespace */
+    int procfd, rootfd;
+    uint64_t starttime;
+    bool attached;
+    bool checked; /* the layouts of Task and Future were compared with the live types */
+    struct py_binary binary;
+    uint32_t version;
+    const struct layout *layout;
+    struct mem mem;
+    struct world world;
+    struct texts texts;
+    struct codes codes;
+    struct os os;
+    struct threads threads;
+    struct tasks tasks;
+    struct views views;
+    bool stop;        /* stop the thread that holds the GIL while stacks are read */
+    uint64_t stops;   /* how often one was */
+    uint64_t read_ns; /* when memory was read last */
+    bool ended;       /* after A_NOT_YET: the interpreter is no longer initialised */
+    bool same;        /* nothing has changed since the last sample: no memory was read */
+    bool torn_now;    /* the last sample read has torn stacks */
+    char why[512];
+    /* counts */
+    uint64_t samples, exact, retries, torn; /* torn: samples with any stack that stayed torn */
+};
+
+/* Opens /proc/PID. A_GONE: there is no such process. */
+enum attach session_open(struct session *s, pid_t pid);
+/* Goes over to another process, not yet attached to; sums are kept. */
+enum attach session_adopt(struct session *s, pid_t pid);
+/* A process below `pid` that has Python mapped, 0 = none. */
+pid_t session_find_below(pid_t pid);
+/* Looks for Python in it; may be called again after A_NOT_YET. `why` is filled unless A_OK. */
+enum attach session_attach(struct session *s);
+/* Forgets what was attached to (the process has executed another program); sums are kept. */
+void session_detach(struct session *s);
+void session_close(struct session *s);
+
+/* Takes a sample; `now` in ns, `interval` since the one before. A_OK; A_GONE: the process ended;
+ * A_NOT_YET: nothing could be read; A_REFUSED: the layout check failed. */
+enum attach session_sample(struct session *s, uint64_t now, uint64_t interval);
+
+/* Whether the process is still there (a zombie is not). */
+bool session_alive(const struct session *s);
+
+/* The line that tells how to get the right to read a process. */
+void session_explain_denied(const struct session *s);
+
+/* What runs the event loop: "asyncio", "uvloop", "none". */
+const char *session_loop(struct session *s);
+
+#endif

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+#include "tasks.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "buf.h"
+
+enum {
+    TRIES = 4,
+    LOOK_NS = 200000000, /* between two looks for _asyncio in sys.modules */
+    FULL_NS = 100000000, /* a full read at least so often, proven unchanged or not */
+};
+
+void tasks_open(struct tasks *t, struct world *w, struct codes *codes, struct threads *threads,
+                struct texts *texts) {
+    *t = (struct tasks){.w = w, .codes = codes, .threads = threads, .texts = texts};
+    t->cap = 64;
+    t->cap_chain = 1024;
+    t->cap_edges = t->cap_keys = 64;
+    t->cap_current = 16;
+    t->list = xcalloc(t->cap, sizeof(*t->list));
+    t->chain = xcalloc(t->cap_chain, sizeof(*t->chain));
+    t->edges = xcalloc(t->cap_edges, sizeof(*t->edges));
+    t->keys = xcalloc(t->cap_keys, sizeof(*t->keys));
+    t->current = xcalloc(t->cap_current, sizeof(*t->current));
+    map_open(&t->by_addr);
+    map_open(&t->by_key);
+    for (uint32_t r = 0; r <= R_POOL_IDLE; r++)
+        t->markers[r] = text_id(texts, role_marker((enum role)r));
+    t->marker_ready = text_id(texts, "[ready]");
+    t->marker_new = text_id(texts, "[new]");
+    t->marker_future = text_id(texts, "[future]");
+    t->marker_gather = text_id(texts, "[gather]");
+    t->marker_task = text_id(texts, "[task]");
+    t->marker_queued = text_id(texts, "[queued: executor]");
+    t->marker_executor = text_id(texts, "[executor]");
+}
+
+void tasks_close(struct tasks *t) {
+    free(t->list);
+    free(t->chain);
+    free(t->edges);
+    free(t->keys);
+    free(t->current);
+    map_close(&t->by_addr);
+    map_close(&t->by_key);
+    *t = (struct tasks){0};
+}
+
+/* Looks for the module now and then, and at once when a loop runs. */
+static void find_module(struct tasks *t, struct aio *a, uint64_t modules, uint64_t now, bool loop) {
+    uint64_t used, module, scheduled;
+
+    if (a->dict || (now < a->next_look_ns && !loop))
+        return;
+    a->next_look_ns = now + LOOK_NS;
+    if (!mem_u64(t->w->m, modules + DICT_USED, &used) || (used == a->modules_used && !loop))
+        return;
+    a->modules_used = used;
+    module = py_dict_get(t->w, modules, N_ASYNCIO);
+    if (!module || py_kind(t->w, module) != K_MODULE ||
+        !mem_u64(t->w->m, module + MODULE_DICT, &a->dict)) {
+        a->dict = 0;
+        return;
+    }
+    scheduled = py_dict_get(t->w, a->dict, N_SCHEDULED);
+    a->scheduled = scheduled ? py_attr(t->w, scheduled, N_DATA) : 0;
+    a->eager = py_dict_get(t->w, a->dict, N_EAGER);
+    a->current = py_dict_get(t->w, a->dict, N_CURRENT);
+    if (!a->scheduled || !a->eager || !a->current) {
+        /* Being imported just now. */
+        a->dict = 0;
+        a->modules_used = 0;
+    }
+}
+
+static struct aio *aio_of(struct tasks *t, uint64_t interp) {
+    for (uint32_t i = 0; i < t->naio; i++) {
+        if (t->aio[i].interp == interp)
+            return &t->aio[i];
+    }
+    /* Subinterpreters come and go: with no free entry, the oldest goes. */
+    if (t->naio == INTERPS_MAX) {
+        memmove(&t->aio[0], &t->aio[1], sizeof(t->aio[0]) * (INTERPS_MAX - 1));
+        t->naio--;
+    }
+    t->aio[t->naio] = (struct aio){.interp = interp};
+    return &t->aio[t->naio++];
+}
+
+bool tasks_check(struct tasks *t, bool *checked, char *why, size_t cap) {
+    const struct layout *l = t->w->l;
+
+    *checked = false;
+    for (uint32_t i = 0; i < t->naio; i++) {
+        const struct type_info *info;
+        uint64_t task, future;
+
+        if (!t->aio[i].dict)
+            continue;
+        task = py_dict_get(t->w, t->aio[i].dict, N_TASK_TYPE);
+        future = py_dict_get(t->w, t->aio[i].dict, N_FUTURE_TYPE);
+        if (!task || !future)
+            continue;
+        info = py_type_at(t->w, task);
+        if (!info || info->kind != K_TASK || info->basicsize != l->task_basicsize) {
+            (void)snprintf(why, cap, "_asyncio.Task has %lld bytes, the layout of %s says %d",
+                           info ? (long long)info->basicsize : -1LL, l->name, l->task_basicsize);
+            return false;
+        }
+        info = py_type_at(t->w, future);
+        if (!info || info->kind != K_FUTURE || info->basicsize != l->fut_basicsize) {
+            (void)snprintf(why, cap, "_asyncio.Future has %lld bytes, the layout of %s says %d",
+                           info ? (long long)info->basicsize : -1LL, l->name, l->fut_basicsize);
+            return false;
+        }
+        *checked = true;
+    }
+    return true;
+}
+
+struct task *task_add(struct tasks *t, uint64_t addr) {
+    if (t->n == t->cap) {
+        t->cap *= 2;
+        t->list = xrealloc(t->list, t->cap * sizeof(*t->list));
+    }
+    t->list[t->n] = (struct task){.addr = addr};
+    return &t->list[t->n++];
+}
+
+static void take_task(struct tasks *t, uint64_t addr) {
+    uint32_t mark = t->nchain, known;
+    struct task *k;
+
+    if (addr == 0 || t->n >= TASKS_MAX || map_get(&t->by_addr, addr, &known))
+        return;
+    k = task_add(t, addr);
+    switch (read_task(t, k)) {
+    case V_SKIP:
+        t->n--;
+        t->nchain = mark;
+        return;
+    case V_TORN:
+        k->state = T_TORN;
+        k->n = 0;
+        k->leaf = k->work = k->self = k->exec_frame = 0;
+        t->nchain = mark;
+        break;
+    case V_OK:
+        break;
+    }
+    map_put(&t->by_addr, addr, t->n - 1);
+}
+
+static bool read_set(struct tasks *t, uint64_t set, bool weak) {
+    uint64_t mask, table;
+
+    if (py_kind(t->w, set) != K_SET || !mem_u64(t->w->m, set + SET_MASK, &mask) ||
+        !mem_u64(t->w->m, set + SET_TABLE, &table) || mask >= TASKS_MAX * 8ULL ||
+        (mask & (mask + 1)) != 0)
+        return false;
+    for (uint64_t i = 0; i <= mask; i++) {
+        const uint8_t *p = mem_at(t->w->m, table + 16 * i, 16);
+        uint64_t key;
+
+        if (!p)
+            return false;
+        key = get64(p);
+        if (key == 0 || get64(p + 8) == UINT64_MAX)
+            continue;
+        if (weak) {
+            p = mem_at(t->w->m, key, WRAPPED + 8);
+            if (!p || py_kind(t->w, key) != K_WEAKREF || !mem_u64(t->w->m, key + WRAPPED, &key))
+                return false;
+        }
+        take_task(t, key);
+    }
+    return true;
+}
+
+static void read_current(struct tasks *t, uint64_t dict) {
+    struct dict_view v;
+
+    if (py_kind(t->w, dict) != K_DICT || !py_dict(t->w, dict, &v))
+        return;
+    for (uint64_t i = 0; i < v.n && t->ncurrent < THREADS_MAX; i++) {
+        uint64_t key, value;
+
+        if (!py_dict_entry(t->w, &v, i, &key, &value))
+            return;
+        if (value == 0)
+            continue;
+        if (t->ncurrent == t->cap_current) {
+            t->cap_current *= 2;
+            t->current = xrealloc(t->current, t->cap_current * sizeof(*t->current));
+        }
+        t->current[t->ncurrent++] = value;
+    }
+}
+
+static void retry_torn(struct tasks *t) {
+    for (int pass = 1; pass < TRIES; pass++) {
+        bool any = false;
+
+        for (uint32_t i = 0; i < t->n; i++) {
+            uint32_t mark = t->nchain;
+            struct task *k = &t->list[i];
+
+            if (k->state != T_TORN)
+                continue;
+            if (!any)
+                mem_stale(t->w->m);
+            any = true;
+            t->retries++;
+            switch (read_task(t, k)) {
+            case V_OK:
+                break;
+            case V_TORN:
+                k->state = T_TORN;
+                k->n = 0;
+                k->leaf = k->work = k->self = k->exec_frame = 0;
+                t->nchain = mark;
+                break;
+            case V_SKIP:
+                /* Finished meanwhile: it was there when the sample was taken, but what it did is
+                 * not known; a task that is no longer there has no time to account for. */
+                t->nchain = mark;
+                k->kind = K_NONE;
+                k->state = T_READY;
+                k->n = 0;
+                break;
+            }
+        }
+        if (!any)
+            return;
+    }
+}
+
+/* Whether nothing that could change a task has run since it was read: no thread with an event loop.
+ */
+static bool unchanged(struct tasks *t, uint64_t now) {
+    uint32_t nloops = 0;
+    bool same = t->exact && now - t->read_ns < FULL_NS;
+
+    for (uint32_t i = 0; i < t->threads->n; i++) {
+        const struct thread *th = &t->threads->list[i];
+
+        if (th->torn)
+            same = false;
+        if (!th->loop)
+            continue;
+        nloops++;
+        if (!th->same)
+            same = false;
+    }
+    if (nloops != t->nloops || (nloops == 0 && t->n > 0))
+        same = false;
+    t->nloops = nloops;
+    return same;
+}
+
+static bool loop_runs(const struct threads *th, uint32_t interp) {
+    for (uint32_t i = 0; i < th->n; i++) {
+        if (th->list[i].loop && th->list[i].interp == interp)
+            return true;
+    }
+    return false;
+}
+
+void tasks_read(struct tasks *t, uint64_t now) {
+    t->same = unchanged(t, now);
+    if (t->same)
+        return;
+    t->read_ns = now;
+    t->n = t->ntasks = t->nchain = t->nedges = t->nkeys = t->ncurrent = 0;
+    map_clear(&t->by_addr);
+    map_clear(&t->by_key);
+    mem_prefetch(t->w->m, MEM_TASKS);
+    for (uint32_t i = 0; i < t->threads->ninterps; i++) {
+        struct aio *a = aio_of(t, t->threads->interps[i].addr);
+
+        find_module(t, a, t->threads->interps[i].modules, now, loop_runs(t->threads, i));
+        if (a->dict)
+            read_current(t, a->current);
+    }
+    for (uint32_t i = 0; i < t->threads->ninterps; i++) {
+        const struct aio *a = aio_of(t, t->threads->interps[i].addr);
+
+        if (!a->dict)
+            continue;
+        for (int k = 0; k < TRIES && !read_set(t, a->scheduled, true); k++)
+            mem_stale(t->w->m);
+        for (int k = 0; k < TRIES && !read_set(t, a->eager, false); k++)
+            mem_stale(t->w->m);
+    }
+    retry_torn(t);
+    t->ntasks = t->n;
+    find_edges(t);
+    mark_roots(t);
+    for (uint32_t i = 0; i < t->ntasks; i++) {
+        /* A plain future that stands for a task: shield. */
+        if (t->list[i].child && t->list[i].marker == t->marker_future)
+            t->list[i].marker = t->marker_task;
+        if (t->list[i].state == T_RUNNING)
+            mark_hot(t, i, 0);
+        if (t->list[i].state == T_TORN)
+            t->torn++;
+    }
+}
+
+bool task_name(struct tasks *t, const struct task *task, char *out, size_t cap) {
+    int64_t number;
+
+    if (py_small_int(t->w, task->name, &number)) {
+        (void)snprintf(out, cap, "Task-%lld", (long long)number);
+        return true;
+    }
+    return py_str(t->w, task->name, out, cap);
+}

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: MIT */
+#include "threads.h"
+
+#include <stdlib.h>
+#include <sys/syscall.h>
+
+#include "buf.h"
+
+enum { TRIES = 4, HOPS_MAX = 1 << 17, LOCALS_MAX = 64, WAITED_MAX_NS = 200000000 };
+
+void threads_open(struct threads *t, struct world *w, struct codes *codes, struct os *os,
+                  uint64_t runtime) {
+    *t = (struct threads){.w = w, .codes = codes, .os = os, .runtime = runtime};
+    t->cap = t->cap_before = 64;
+    t->cap_frames = t->cap_frames_before = 4096;
+    t->list = xcalloc(t->cap, sizeof(*t->list));
+    t->before = xcalloc(t->cap_before, sizeof(*t->before));
+    t->frames = xcalloc(t->cap_frames, sizeof(*t->frames));
+    t->frames_before = xcalloc(t->cap_frames_before, sizeof(*t->frames_before));
+}
+
+void threads_close(struct threads *t) {
+    free(t->list);
+    free(t->before);
+    free(t->frames);
+    free(t->frames_before);
+    *t = (struct threads){0};
+}
+
+/* The offset of interpreters.head: from the table, or told by the runtime itself. */
+static bool interpreters_head(struct threads *t, uint64_t *head) {
+    const struct layout *l = t->w->l;
+    uint64_t offset = l->rt_interpreters_head;
+
+    if (l->rt_debug_head &&
+        (!mem_u64(t->w->m, t->runtime + l->rt_debug_head, &offset) || offset > 1 << 20))
+        return false;
+    return mem_u64(t->w->m, t->runtime + offset, head);
+}
+
+static bool read_interps(struct threads *t) {
+    const struct layout *l = t->w->l;
+    uint64_t addr;
+
+    t->ninterps = 0;
+    if (!interpreters_head(t, &addr))
+        return false;
+    while (addr && t->ninterps < INTERPS_MAX) {
+        struct interp *i = &t->interps[t->ninterps];
+        uint64_t next, id, holder;
+        uint32_t locked, collecting;
+
+        if (!mem_u64(t->w->m, addr + l->is_next, &next) ||
+            !mem_u64(t->w->m, addr + l->is_id, &id) ||
+            !mem_u64(t->w->m, addr + l->is_gil, &i->gil) ||
+            !mem_u64(t->w->m, addr + l->is_modules, &i->modules) ||
+            !mem_u32(t->w->m, addr + l->is_gc_collecting, &collecting))
+            return t->ninterps > 0;
+        i->addr = addr;
+        i->id = (int64_t)id;
+        i->collecting = collecting != 0;
+        i->holder = 0;
+        if (mem_u32(t->w->m, i->gil + l->gil_locked, &locked) &&
+            mem_u64(t->w->m, i->gil + l->gil_last_holder, &holder) && locked == 1)
+            i->holder = holder;
+        t->ninterps++;
+        addr = next;
+    }
+    return t->ninterps > 0;
+}
+
+static struct frame *add_frames(struct threads *t, uint32_t n) {
+    if (t->nframes + n > t->cap_frames) {
+        while (t->nframes + n > t->cap_frames)
+            t->cap_frames *= 2;
+        t->frames = xrealloc(t->frames, t->cap_frames * sizeof(*t->frames));
+    }
+    t->nframes += n;
+    return &t->frames[t->nframes - n];
+}
+
+/* A local of the frame that is a task or future: what a runner waits for. */
+static uint64_t root_local(struct threads *t, uint64_t frame, uint32_t nlocals) {
+    uint64_t found = 0;
+
+    for (uint32_t i = 0; i < nlocals && i < LOCALS_MAX; i++) {
+        uint64_t v;
+
+        if (!mem_u64(t->w->m, frame + t->w->l->fr_locals + 8ULL * i, &v) || v == 0)
+            continue;
+        if (is_future(py_kind(t->w, v)))
+            found = v;
+    }
+    return found;
+}
+
+static void note_role(struct threads *t, struct thread *th, uint64_t frame, const struct code *code,
+                      uint32_t depth) {
+    uint64_t self;
+
+    /* `depth` counts from the innermost frame; turned round when the whole stack is known. */
+    if (code->role == R_RUN && th->root == 0) {
+        uint32_t nlocals = code->nlocalsplus;
+
+        th->root = root_local(t, frame, nlocals);
+        if (th->root)
+            th->run_frame = depth + 1;
+    } else if (code->role == R_WORK_ITEM && th->work_future == 0) {
+        if (mem_u64(t->w->m, frame + t->w->l->fr_locals, &self) && self)
+            th->work_future = py_attr(t->w, self, N_FUTURE);
+        th->work_frame = depth + 1;
+    }
+}
+
+/* Reads the stack of a thread. False: torn. A stack is whole when it ends in the frame that entered
+ * the interpreter from C; without this check the stack of a coroutine that was just suspended would
+ * be taken for a short one. */
+static bool read_stack(struct threads *t, struct thread *th, uint64_t frame) {
+    const struct layout *l = t->w->l;
+    bool root_seen = false, cut = false;
+    uint32_t depth = 0;
+
+    th->root = th->work_future = 0;
+    th->run_frame = th->work_frame = 0;
+    th->runs_loop = false;
+    th->first = t->nframes;
+    for (uint32_t hops = 0; frame != 0; hops++) {
+        const uint8_t *p = mem_at(t->w->m, frame, (size_t)l->fr_locals);
+        uint64_t previous, code_at, instr;
+        struct code *code;
+        struct frame *f;
+        uint32_t unit;
+        uint8_t owner;
+
+        if (!p || hops > HOPS_MAX || frame % 8 != 0)
+            return false;
+        previous = get64(p + l->fr_previous);
+        owner = p[l->fr_owner];
+        if (owner > FRAME_OWNER_CSTACK)
+            return false;
+        root_seen = owner == FRAME_OWNER_CSTACK;
+        /* Of a deeper stack the innermost frames are kept, and the rest is walked to see that it is
+         * whole. */
+        if (!root_seen && depth == DEPTH_MAX)
+            cut = true;
+        if (!root_seen && !cut) {
+            code_at = get64(p + l->fr_code);
+            instr = get64(p + l->fr_instr);
+            code = code_get(t->codes, code_at);
+            if (!code || !code_unit(t->codes, code, instr, &unit))
+                return false;
+            f = add_frames(t, 1);
+            *f = (struct frame){
+                .addr = frame, .text = code_text(t->codes, code, unit), .role = code->role};
+            th->runs_loop |= code->role == R_RUN || code->role == R_RUN_FOREVER;
+            if (code->role == R_RUN || code->role == R_WORK_ITEM)
+                note_role(t, th, frame, code, depth);
+            depth++;
+        }
+        frame = previous;
+    }
+    th->n = depth;
+    if (depth && !root_seen)
+        return false;
+    if (cut)
+        t->frames[th->first + depth - 1] =
+            (struct frame){.text = text_id(t->codes->texts, "[truncated]")};
+    for (uint32_t i = 0; i < depth / 2; i++) {
+        struct frame *a = &t->frames[th->first + i], *b = &t->frames[th->first + depth - 1 - i],
+                     swap = *a;
+
+        *a = *b;
+        *b = swap;
+    }
+    if (th->run_frame)
+        th->run_frame = depth - th->run_frame + 1;
+    if (th->work_frame)
+        th->work_frame = depth - th->work_frame + 1;
+    return true;
+}
+
+static bool try_thread(struct threads *t, struct thread *th) {
+    const struct layout *l = t->w->l;
+    uint64_t frame = 0, cframe, dict;
+
+    if (l->ts_cframe) {
+        if (!mem_u64(t->w->m, th->tstate + l->ts_cframe, &cframe) ||
+            !mem_u64(t->w->m, cframe, &frame))
+            return false;
+    } else if (!mem_u64(t->w->m, th->tstate + l->ts_frame, &frame)) {
+        return false;
+    }
+    if (!read_stack(t, th, frame))
+        return false;
+    th->loop = 0;
+    /* A loop runs only beneath one of these; uvloop's runner is asyncio's own. */
+    if (!th->runs_loop)
+        return true;
+    if (l->ts_running_loop)
+        return mem_u64(t->w->m, th->tstate + l->ts_running_loop, &th->loop);
+    if (!mem_u64(t->w->m, th->tstate + l->ts_dict, &dict))
+        return false;
+    if (dict && th->n)
+        th->loop = py_dict_get(t->w, dict, N_RUNNING_LOOP);
+    return true;
+}
+
+/* Threads come in the same order in every sample: the search begins behind the one found last. */
+static struct thread *find_before(struct threads *t, uint64_t tstate, uint32_t *hint) {
+    for (uint32_t k = 0; k < t->nbefore; k++) {
+        uint32_t i = (*hint + k) % t->nbefore;
+
+        if (t->before[i].tstate == tstate) {
+            *hint = i + 1;
+            return &t->before[i];
+        }
+    }
+    return NULL;
+}
+
+static void keep_stack(struct threads *t, struct thread *th, const struct thread *old) {
+    struct frame *f = add_frames(t, old->n);
+    uint32_t first = t->nframes - old->n;
+
+    memcpy(f, t->frames_before + old->first, old->n * sizeof(*f));
+    *th = *old;
+    th->first = first;
+    th->same = true;
+}
+
+static void read_os(struct threads *t, struct os_thread *os) {
+    os->run_delay_before = os->run_delay;
+    os_read_state(t->os, os);
+    os->counted = os_read_sched(os);
+    if (os->run_delay_before != 0 && os->run_delay > os->run_delay_before)
+        os->waited += os->run_delay - os->run_delay_before;
+    if (os->waited > WAITED_MAX_NS)
+        os->waited = WAITED_MAX_NS;
+    os->read = t->w->m->sample;
+}
+
+/* Proven asleep when it was read last, and not put on a processor since. */
+static bool still_asleep(const struct thread *th, const struct os_thread *os) {
+    return th->tid == os->tid && !th->torn && th->exact_switches != 0 && os->state == OS_BLOCKED &&
+           os->counted && os->switches == th->exact_switches;
+}
+
+static void read_thread(struct threads *t, uint64_t tstate, pid_t tid, uint32_t interp,
+                        uint32_t *hint) {
+    struct os_thread *os = os_thread(t->os, tid, t->w->m->sample);
+    const struct thread *old = find_before(t, tstate, hint);
+    const struct interp *in = &t->interps[interp];
+    bool before = os->read == t->w->m->sample;
+    struct thread *th;
+
+    if (t->n == t->cap) {
+        t->cap *= 2;
+        t->list = xrealloc(t->list, t->cap * sizeof(*t->list));
+    }
+    th = &t->list[t->n++];
+    if (!before)
+        read_os(t, os);
+    t->exact_ok |= os->counted;
+    if (old && before && still_asleep(old, os)) {
+        keep_stack(t, th, old);
+        return;
+    }
+    *th = (struct thread){.tstate = tstate,
+                          .tid = tid,
+                          .interp = interp,
+                          .state = os->state,
+                          .call = os->call,
+                          .torn = true};
+    th->on_gil = os->state == OS_BLOCKED && os->call == SYS_futex && os->arg0 >= in->gil &&
+                 os->arg0 < in->gil + t->w->l->gil_size;
+    if (before && os->state == OS_BLOCKED && os->counted)
+        th->exact_switches = os->switches;
+    for (int k = 0; k < TRIES && th->torn; k++) {
+        uint32_t mark = t->nframes;
+
+        if (k > 0) {
+            mem_stale(t->w->m);
+            t->retries++;
+        }
+        th->torn = !try_thread(t, th);
+        if (th->torn) {
+            t->nframes = mark;
+            th->n = 0;
+        }
+    }
+}
+
+static void swap_generations(struct threads *t) {
+    struct thread *list = t->list;
+    struct frame *frames = t->frames;
+    uint32_t cap = t->cap;
+
+    t->list = t->before;
+    t->cap = t->cap_before;
+    t->before = list;
+    t->cap_before = cap;
+    t->nbefore = t->n;
+    t->n = 0;
+    cap = t->cap_frames;
+    t->frames = t->frames_before;
+    t->cap_frames = t->cap_frames_before;
+    t->frames_before = frames;
+    t->cap_frames_before = cap;
+    t->nframes = 0;
+}
+
+bool threads_ready(struct threads *t) {
+    const struct layout *l = t->w->l;
+    uint32_t initialized;
+
+    if (!mem_u32(t->w->m, t->runtime + l->rt_initialized, &initialized) || initialized != 1 ||
+        !read_interps(t))
+        return false;
+    return true;
+}
+
+bool threads_read(struct threads *t) {
+    const struct layout *l = t->w->l;
+    uint32_t hint = 0;
+
+    if (!read_interps(t))
+        return false;
+    swap_generations(t);
+    for (uint32_t i = 0; i < t->ninterps; i++) {
+        uint64_t tstate;
+
+        if (!mem_u64(t->w->m, t->interps[i].addr + l->is_threads, &tstate))
+            continue;
+        /* The list may be cyclic for a moment, or for ill. */
+        for (uint32_t hops = 0; tstate && hops < THREADS_MAX && t->n < THREADS_MAX; hops++) {
+            uint64_t next, native;
+
+            if (!mem_u64(t->w->m, tstate + l->ts_next, &next) ||
+                !mem_u64(t->w->m, tstate + l->ts_native_id, &native))
+                break;
+            if (native > 0 && native <= 4194304)
+                read_thread(t, tstate, (pid_t)native, i, &hint);
+            tstate = next;
+        }
+    }
+    if (t->w->m->sample % 64 == 0)
+        os_sweep(t->os, t->w->m->sample);
+    return true;
+}
+
+bool threads_before(struct threads *t) {
+    uint32_t same = 0;
+
+    for (uint32_t i = 0; i < t->n; i++) {
+        struct os_thread *os = os_thread(t->os, t->list[i].tid, t->w->m->sample);
+
+        read_os(t, os);
+        same += still_asleep(&t->list[i], os);
+    }
+    if (same < t->n || t->n == 0)
+        return false;
+    for (uint32_t i = 0; i < t->n; i++)
+        t->list[i].same = true;
+    return true;
+}
+
+void threads_after(struct threads *t) {
+    for (uint32_t i = 0; i < t->n; i++) {
+        struct thread *th = &t->list[i];
+        struct os_thread *os;
+
+        if (th->same || !th->exact_switches)
+            continue;
+        /* Asleep before: what was read is exact if this is still the same sleep. */
+        os = os_thread(t->os, th->tid, t->w->m->sample);
+        if (!os_read_sched(os) || os->switches != th->exact_switches || th->torn)
+            th->exact_switches = 0;
+    }
+}

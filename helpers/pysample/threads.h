@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT
+ * The Python stacks of all threads of all interpreters.
+ */
+#ifndef PYSAMPLE_THREADS_H
+#define PYSAMPLE_THREADS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "code.h"
+#include "os.h"
+
+enum {
+    INTERPS_MAX = 64,
+    THREADS_MAX = 8192,
+    DEPTH_MAX = 1024,
+};
+
+struct frame {
+    uint64_t addr; /* of the interpreter frame */
+    uint32_t text;
+    uint32_t role;
+};
+
+struct interp {
+    uint64_t addr, gil, modules;
+    int64_t id;
+    uint64_t holder; /* the thread state that holds the GIL, 0 = none */
+    bool collecting; /* the garbage collector runs */
+};
+
+struct thread {
+    uint64_t tstate;
+    uint64_t loop;           /* the event loop that runs in it, 0 = none */
+    uint64_t root;           /* what Runner.run or run_until_complete waits for, 0 = none */
+    uint64_t work_future;    /* the concurrent Future it works for, 0 = none */
+    uint64_t exact_switches; /* switch count at which the stack was proven exact, 0 = it was not */
+    pid_t tid;               /* in the target's namespace */
+    uint32_t interp;         /* index */
+    uint32_t first, n;       /* frames, outermost first */
+    uint32_t run_frame;      /* index of the frame of `root` + 1 */
+    uint32_t work_frame;     /* index of _WorkItem.run + 1 */
+    uint32_t node, leaf;     /* of the views: kept by the aggregation */
+    enum os_state state;
+    int call;
+    bool runs_loop; /* a frame that runs event loops is on its stack */
+    bool on_gil;    /* waits for the GIL */
+    bool torn;      /* read three times and still not whole */
+    bool same;      /* proven not to have run since the last sample */
+};
+
+struct threads {
+    struct world *w;
+    struct codes *codes;
+    struct os *os;
+    uint64_t runtime;
+    struct interp interps[INTERPS_MAX];
+    uint32_t ninterps;
+    struct thread *list, *before;
+    uint32_t n, cap, nbefore, cap_before;
+    struct frame *frames, *frames_before;
+    uint32_t nframes, cap_frames, cap_frames_before;
+    uint64_t retries;
+    uint64_t interval_ns; /* since the last sample */
+    bool exact_ok;        /* the kernel tells switch counts */
+};
+
+void threads_open(struct threads *t, struct world *w, struct codes *codes, struct os *os,
+                  uint64_t runtime);
+void threads_close(struct threads *t);
+
+/* Whether an interpreter is there and has begun to run Python. */
+bool threads_ready(struct threads *t);
+
+/* First in a sample, before any memory is read: what the kernel says of the threads known. True:
+ * all of them slept through since the last sample, so that nothing in the process can have changed.
+ */
+bool threads_before(struct threads *t);
+
+/* Reads all threads. False: no interpreter could be read. */
+bool threads_read(struct threads *t);
+
+/* Last in a sample: whether threads that were asleep before still are, so that what was read is
+ * exact. */
+void threads_after(struct threads *t);
+
+#endif

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT
+ * The live view: one screen, redrawn every second.
+ */
+#include "run.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "err.h"
+
+enum { REDRAW_MS = 1000, LEADERS = 8 };
+
+struct screen {
+    bool terminal, raw;
+    struct termios saved;
+    unsigned short rows, columns;
+};
+
+static void screen_open(struct screen *sc) {
+    struct termios raw;
+
+    *sc = (struct screen){.rows = 40, .columns = 120, .terminal = isatty(STDOUT_FILENO) == 1};
+    if (sc->terminal)
+        (void)fputs("\033[?1049h\033[?25l", stdout);
+    if (isatty(STDIN_FILENO) == 1 && tcgetattr(STDIN_FILENO, &sc->saved) == 0) {
+        raw = sc->saved;
+        raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+        sc->raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
+    }
+}
+
+static void screen_close(const struct screen *sc) {
+    if (sc->raw)
+        (void)tcsetattr(STDIN_FILENO, TCSANOW, &sc->saved);
+    if (sc->terminal)
+        (void)fputs("\033[?25h\033[?1049l", stdout);
+    (void)fflush(stdout);
+}
+
+/* Writes as many lines as fit, each cut to the width at a character. */
+static void screen_draw(struct screen *sc, const char *text) {
+    struct winsize size;
+    unsigned short row = 0;
+
+    if (sc->terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 2 &&
+        size.ws_col > 20) {
+        sc->rows = size.ws_row;
+        sc->columns = size.ws_col;
+    }
+    if (sc->terminal)
+        (void)fputs("\033[H", stdout);
+    for (const char *line = text; *line && row + 1 < sc->rows; row++) {
+        const char *end = strchrnul(line, '\n');
+        const char *p = line;
+        unsigned short width = 0;
+
+        for (; p < end; p++) {
+            width = (unsigned short)(width + ((*p & 0xc0) != 0x80));
+            if (width > sc->columns)
+                break;
+        }
+        (void)fwrite(line, 1, (size_t)(p - line), stdout);
+        (void)fputs(sc->terminal ? "\033[K\n" : "\n", stdout);
+        line = *end ? end + 1 : end;
+    }
+    if (sc->terminal)
+        (void)fputs("\033[J", stdout);
+    (void)fflush(stdout);
+}
+
+struct leader {
+    uint32_t node;
+    uint64_t ns;
+};
+
+/* The stacks of the wall view with the most time since the last drawing, by their last two frames.
+ */
+static void leaders(struct session *s, struct buf *out) {
+    struct view *v = &s->views.view[VIEW_WALL];
+    struct leader best[LEADERS] = {{0}};
+    uint64_t sum = 0;
+
+    for (uint32_t i = 1; i < v->n; i++) {
+        struct leader one = {i, v->nodes[i].ns};
+
+        sum += one.ns;
+        for (int k = 0; k < LEADERS && one.ns; k++) {
+            if (one.ns > best[k].ns) {
+                struct leader swap = best[k];
+
+                best[k] = one;
+                one = swap;
+            }
+        }
+        v->nodes[i].ns = 0;
+    }
+    for (int k = 0; k < LEADERS && best[k].ns; k++) {
+        const struct node *leaf = &v->nodes[best[k].node];
+        const struct node *above = &v->nodes[leaf->parent], *caller = &v->nodes[above->parent];
+
+        buf_printf(out, "%5.1f %%  %s%s%s  %s\n", 100 * (double)best[k].ns / (double)sum,
+                   text_of(&s->texts, caller->text), caller->text ? " > " : "",
+                   text_of(&s->texts, above->text), text_of(&s->texts, leaf->text));
+    }
+}
+
+/* Waits until `at` or until the user has enough; true for the latter. */
+static bool wait_input(const sigset_t *set, uint64_t at, bool *input) {
+    siginfo_t info;
+    const struct timespec now_only = {0};
+    uint64_t now = run_now();
+    struct pollfd fd = {.fd = *input ? STDIN_FILENO : -1, .events = POLLIN};
+    char key;
+
+    if (poll(&fd, 1, at > now ? (int)((at - now) / 1000000) : 0) > 0) {
+        ssize_t n = read(STDIN_FILENO, &key, 1);
+
+        if (n == 1 && (key == 'q' || key == 'Q' || key == 3))
+            return true;
+        if (n <= 0)
+            *input = false;
+    }
+    return sigtimedwait(set, &info, &now_only) > 0;
+}
+
+int run_top(struct session *s, const struct run_options *opt) {
+    uint64_t period = (uint64_t)(1e9 / (opt->rate < 500 ? opt->rate : 500)), begin, next_draw, last,
+             now;
+    enum attach got = session_attach(s);
+    bool input = true, quit = false;
+    struct buf text = {0};
+    struct screen sc;
+    sigset_t set;
+
+    if (got == A_DENIED) {
+        session_explain_denied(s);
+        return EX_FAIL;
+    }
+    if (got != A_OK)
+        die(EX_FAIL, "%d: %s", (int)s->pid, s->why);
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGHUP);
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
+    screen_open(&sc);
+    begin = last = run_now();
+    next_draw = begin + REDRAW_MS * 200000ULL;
+    while (!quit) {
+        now = run_now();
+        if (opt->duration_ns && now - begin > opt->duration_ns)
+            break;
+        got = session_sample(s, now, now - last);
+        if (got == A_GONE || got == A_REFUSED)
+            break;
+        if (got == A_OK) {
+            views_take(&s->views);
+            views_add(&s->views, now - last);
+        }
+        last = now;
+        if (now >= next_draw) {
+            text.len = 0;
+            buf_adds(&text, "Wall time since the last redraw (q quits)\n");
+            leaders(s, &text);
+            buf_adds(&text, "\n");
+            out_tree(s, &text);
+            screen_draw(&sc, text.data);
+            next_draw = now + REDRAW_MS * 1000000ULL;
+        }
+        quit = wait_input(&set, now + period, &input);
+    }
+    screen_close(&sc);
+    buf_free(&text);
+    if (got == A_REFUSED)
+        die(EX_FAIL, "%d: %s", (int)s->pid, s->why);
+    return EX_DONE;
+}

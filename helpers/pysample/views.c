@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: MIT */
+#include "views.h"
+
+#include <stdlib.h>
+#include <sys/syscall.h>
+
+#include "buf.h"
+
+enum {
+    MEMO_BITS = 14,
+    NODES_MAX = 1 << 26,
+    WALK_DEPTH_MAX = 200,
+};
+
+static const uint64_t UNIT = (uint64_t)1 << 40;
+
+/* ---- the tree of stacks ---- */
+
+static void view_open(struct view *v) {
+    *v = (struct view){.n = 1, .cap = 256, .bits = 10, .cap_shares = 64};
+    v->nodes = xcalloc(v->cap, sizeof(*v->nodes));
+    v->hash = xcalloc((size_t)1 << v->bits, sizeof(*v->hash));
+    v->memo = xcalloc((size_t)1 << MEMO_BITS, sizeof(*v->memo));
+    v->shares = xcalloc(v->cap_shares, sizeof(*v->shares));
+}
+
+static uint32_t bucket(uint32_t parent, uint32_t text, uint32_t bits) {
+    uint64_t key = (uint64_t)parent << 32 | text;
+
+    return (uint32_t)((key * 0x9e3779b97f4a7c15ULL) >> (64 - bits));
+}
+
+static uint32_t child(struct view *v, uint32_t parent, uint32_t text) {
+    uint32_t mask = (1U << v->bits) - 1, i = bucket(parent, text, v->bits);
+
+    for (; v->hash[i]; i = (i + 1) & mask) {
+        const struct node *n = &v->nodes[v->hash[i]];
+
+        if (n->parent == parent && n->text == text)
+            return v->hash[i];
+    }
+    if (v->n >= NODES_MAX)
+        return parent;
+    if (v->n == v->cap) {
+        v->cap *= 2;
+        v->nodes = xrealloc(v->nodes, v->cap * sizeof(*v->nodes));
+    }
+    v->nodes[v->n] = (struct node){.parent = parent, .text = text};
+    v->hash[i] = v->n++;
+    if (v->n * 2 > 1U << v->bits) {
+        v->bits++;
+        mask = (1U << v->bits) - 1;
+        free(v->hash);
+        v->hash = xcalloc((size_t)1 << v->bits, sizeof(*v->hash));
+        for (uint32_t k = 1; k < v->n; k++) {
+            i = bucket(v->nodes[k].parent, v->nodes[k].text, v->bits);
+            while (v->hash[i])
+                i = (i + 1) & mask;
+            v->hash[i] = k;
+        }
+    }
+    return v->n - 1;
+}
+
+static void give(struct view *v, uint32_t node, uint64_t units) {
+    if (v->nshares == v->cap_shares) {
+        v->cap_shares *= 2;
+        v->shares = xrealloc(v->shares, v->cap_shares * sizeof(*v->shares));
+    }
+    v->shares[v->nshares++] = (struct share){.node = node, .units = units};
+}
+
+/* Appends the chain of a task; the same chain at the same place is found by its hash. */
+static uint32_t add_chain(struct views *vs, struct view *v, uint32_t at, const struct task *k) {
+    uint64_t key = (k->hash ^ at) * 0x9e3779b97f4a7c15ULL;
+    struct memo *m = &v->memo[key >> (64 - MEMO_BITS)];
+    uint32_t node = at;
+
+    if (k->n == 0)
+        return at;
+    if (m->key == key && m->node)
+        return m->node;
+    for (uint32_t i = 0; i < k->n; i++)
+        node = child(v, node, vs->tasks->chain[k->first + i]);
+    *m = (struct memo){.key = key, .node = node};
+    return node;
+}
+
+static uint32_t add_frames(struct views *vs, struct view *v, uint32_t at, const struct thread *th,
+                           uint32_t from, uint32_t to) {
+    for (uint32_t i = from; i < to; i++)
+        at = child(v, at, vs->threads->frames[th->first + i].text);
+    return at;
+}
+
+void views_open(struct views *v, struct texts *texts, struct threads *threads,
+                struct tasks *tasks) {
+    *v = (struct views){.texts = texts, .threads = threads, .tasks = tasks};
+    for (int i = 0; i < VIEWS; i++)
+        view_open(&v->view[i]);
+    v->running = text_id(texts, "[running]");
+    v->runnable = text_id(texts, "[runnable]");
+    v->gil = text_id(texts, "[gil]");
+    v->unknown = text_id(texts, "<unknown>");
+    v->background = text_id(texts, "[background]");
+    v->interpreter = text_id(texts, "[interpreter]");
+    v->gc = text_id(texts, "[gc]");
+    v->idle = text_id(texts, "[idle]");
+    v->blocked_unknown = text_id(texts, "[state unknown]");
+}
+
+void views_close(struct views *v) {
+    for (int i = 0; i < VIEWS; i++) {
+        free(v->view[i].nodes);
+        free(v->view[i].hash);
+        free(v->view[i].memo);
+        free(v->view[i].shares);
+    }
+    *v = (struct views){0};
+}
+
+/* ---- threads ---- */
+
+static const struct frame *top_frame(const struct views *vs, const struct thread *th) {
+    return th->n ? &vs->threads->frames[th->first + th->n - 1] : NULL;
+}
+
+uint32_t views_thread_state(struct views *v, const struct thread *th) {
+    const struct frame *top = top_frame(v, th);
+    char space[64];
+
+    if (th->on_gil)
+        return v->gil;
+    switch (th->state) {
+    case OS_RUN:
+        return v->running;
+    case OS_BLOCKED:
+        if (top && top->role == R_POOL_IDLE && th->call == SYS_futex)
+            return v->idle;
+        return text_id(v->texts, os_marker(th->call, space, sizeof(space)));
+    default:
+        return v->blocked_unknown;
+    }
+}
+
+static void note_run(struct views *vs, const struct thread *th, struct run_ref ref) {
+    struct os_thread *os = os_thread(vs->threads->os, th->tid, vs->threads->w->m->sample);
+
+    if (!os->counted)
+        return;
+    if (!os->ring)
+        os->ring = xcalloc(1, sizeof(*os->ring));
+    if (os->ring->now.nrefs < REFS_MAX)
+        os->ring->now.refs[os->ring->now.nrefs++] = ref;
+}
+
+/* Ends a stack with the state of its thread. */
+static void give_state(struct views *vs, struct view *v, uint32_t node, const struct thread *th,
+                       uint64_t units) {
+    const struct interp *in = &vs->threads->interps[th->interp];
+
+    if (in->collecting && in->holder == th->tstate)
+        node = child(v, node, vs->gc);
+    if (th->state == OS_RUN && !th->on_gil)
+        note_run(vs, th,
+                 (struct run_ref){.view = (uint32_t)(v - vs->view), .node = node, .units = units});
+    give(v, child(v, node, views_thread_state(vs, th)), units);
+}
+
+const struct thread *views_find_frame(const struct views *v, uint64_t frame, uint32_t *index) {
+    for (uint32_t i = 0; i < v->threads->n; i++) {
+        const struct thread *th = &v->threads->list[i];
+
+        for (uint32_t k = 0; k < th->n; k++) {
+            if (v->threads->frames[th->first + k].addr == frame) {
+                *index = k;
+                return th;
+            }
+        }
+    }
+    return NULL;
+}
+
+const struct thread *views_find_work(const struct views *v, uint64_t work) {
+    for (uint32_t i = 0; i < v->threads->n; i++) {
+        const struct thread *th = &v->threads->list[i];
+
+        if (th->work_future == work && work != 0)
+            return th;
+    }
+    return NULL;
+}
+
+const struct thread *views_main(const struct views *v) {
+    for (uint32_t i = 0; i < v->threads->n; i++) {
+        const struct thread *th = &v->threads->list[i];
+
+        if (th->tid == v->main_tid && v->threads->interps[th->interp].id == 0)
+            return th;
+    }
+    return NULL;
+}
+
+static void take_threads(struct views *vs) {
+    struct view *v = &vs->view[VIEW_THREADS];
+
+    for (uint32_t i = 0; i < vs->threads->n; i++) {
+        struct thread *th = &vs->threads->list[i];
+
+        if (th->torn) {
+            give(v, child(v, 0, vs->unknown), UNIT);
+            continue;
+        }
+        if (th->n == 0)
+            continue;
+        if (!th->same || th->node == 0)
+            th->node = add_frames(vs, v, 0, th, 0, th->n);
+        give_state(vs, v, th->node, th, UNIT);
+    }
+}
+
+/* ---- tasks ---- */
+
+/* Ends a stack in what a task does: running frames, the thread that works for it, or what it waits
+ * for. */
+static void give_task(struct views *vs, struct view *v, uint32_t node, const struct task *k,
+                      uint64_t units) {
+    const struct thread *th;
+    uint32_t at = 0;
+
+    switch (k->state) {
+    case T_RUNNING:
+        th = views_find_frame(vs, k->exec_frame, &at);
+        if (th && !th->torn) {
+            node = add_frames(vs, v, node, th, at + 1, th->n);
+            give_state(vs, v, node, th, units);
+        } else if (k->exec_frame == 0) {
+            give(v, child(v, node, vs->running), units);
+        } else {
+            give(v, child(v, 0, vs->unknown), units);
+        }
+        break;
+    case T_NEW:
+        give(v, child(v, node, vs->tasks->marker_new), units);
+        break;
+    case T_READY:
+        give(v, child(v, node, vs->tasks->marker_ready), units);
+        break;
+    case T_WAITING:
+        th = views_find_work(vs, k->work);
+        if (th && !th->torn) {
+            node = add_frames(vs, v, node, th, th->work_frame, th->n);
+            give_state(vs, v, node, th, units);
+        } else {
+            give(v, child(v, node, k->marker), units);
+        }
+        break;
+    case T_TORN:
+        give(v, child(v, 0, vs->unknown), units);
+        break;
+    }
+}
+
+static void take_tasks(struct views *vs) {
+    struct view *v = &vs->view[VIEW_TASKS];
+
+    for (uint32_t i = 0; i < vs->tasks->ntasks; i++) {
+        const struct task *k = &vs->tasks->list[i];
+        uint32_t at = 0;
+
+        if (k->kind == K_NONE)
+            continue;
+        if (!k->awaited && !k->root)
+            at = child(v, 0, vs->background);
+        give_task(vs, v, add_chain(vs, v, at, k), k, UNIT);
+    }
+}
+
+/* ---- wall ---- */
+
+/* Follows what a task awaits. While one of the awaited runs, the time is its alone, because nothing
+ * else can go on in the event loop; else it is split evenly over those still awaited. */
+static void walk(struct views *vs, uint32_t node, uint32_t i, uint64_t units, int depth) {
+    struct view *v = &vs->view[VIEW_WALL];
+    struct task *k = &vs->tasks->list[i];
+    const struct edge *edges = vs->tasks->edges;
+    uint32_t n = 0, hot = 0;
+    uint64_t part;
+
+    node = add_chain(vs, v, node, k);
+    if (k->state == T_WAITING && k->child && !k->visit && depth < WALK_DEPTH_MAX && vs->budget) {
+        for (uint32_t e = k->child; e; e = edges[e - 1].next_child) {
+            n++;
+            if (vs->tasks->list[edges[e - 1].to].hot)
+                hot++;
+        }
+        if (hot)
+            n = hot;
+        part = units / (n ? n : 1);
+        k->visit = 1;
+        for (uint32_t e = k->child; e; e = edges[e - 1].next_child) {
+            if (hot && !vs->tasks->list[edges[e - 1].to].hot)
+                continue;
+            if (vs->budget)
+                vs->budget--;
+            n--;
+            walk(vs, node, edges[e - 1].to, n == 0 ? units : part, depth + 1);
+            units -= part;
+        }
+        k->visit = 0;
+        return;
+    }
+    give_task(vs, v, node, k, units);
+}
+
+/* The task that the main thread's runner waits for, or false. */
+static bool root_task(const struct views *vs, const struct thread *th, uint32_t *index) {
+    if (!th->root)
+        return false;
+    for (uint32_t i = 0; i < vs->tasks->ntasks; i++) {
+        if (vs->tasks->list[i].addr == th->root && vs->tasks->list[i].kind != K_NONE) {
+            *index = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void take_wall(struct views *vs) {
+    struct view *v = &vs->view[VIEW_WALL];
+    const struct thread *th = views_main(vs);
+    uint32_t node, i;
+
+    if (!th) {
+        give(v, child(v, 0, vs->interpreter), UNIT);
+    } else if (th->torn) {
+        give(v, child(v, 0, vs->unknown), UNIT);
+    } else if (th->n == 0) {
+        give_state(vs, v, child(v, 0, vs->interpreter), th, UNIT);
+    } else if (root_task(vs, th, &i)) {
+        vs->budget = 4 * vs->tasks->n + 1000;
+        node = add_frames(vs, v, 0, th, 0, th->run_frame);
+        walk(vs, node, i, UNIT, 0);
+    } else {
+        give_state(vs, v, add_frames(vs, v, 0, th, 0, th->n), th, UNIT);
+    }
+}
+
+void views_take(struct views *v) {
+    for (int i = 0; i < VIEWS; i++)
+        v->view[i].nshares = 0;
+    take_threads(v);
+    take_tasks(v);
+    take_wall(v);
+}
+
+void views_take_text(struct views *v, const char *text) {
+    for (int i = 0; i < VIEWS; i++)
+        v->view[i].nshares = 0;
+    give(&v->view[VIEW_WALL], child(&v->view[VIEW_WALL], 0, text_id(v->texts, text)), UNIT);
+}
+
+/* The weight of the sample just summed is known: its runs can be turned into waits from now on. */
+static void keep_runs(struct views *vs, uint64_t ns) {
+    const struct os *os = vs->threads->os;
+
+    for (uint32_t i = 0; os && i < os->n; i++) {
+        struct run_ring *r = os->threads[i].ring;
+
+        if (!r || r->now.nrefs == 0)
+            continue;
+        r->entry[r->next % RING] = r->now;
+        r->entry[r->next % RING].ns = ns;
+        r->next++;
+        r->now.nrefs = 0;
+    }
+}
+
+void views_add(struct views *vs, uint64_t ns) {
+    for (int id = 0; id < VIEWS; id++) {
+        struct view *v = &vs->view[id];
+        uint64_t units = 0, before = 0;
+
+        for (uint32_t i = 0; i < v->nshares; i++) {
+            const struct share *s = &v->shares[i];
+            uint64_t part = ns;
+
+            if (s->units != UNIT || id == VIEW_WALL) {
+                /* By the running sum, so that nothing is lost in rounding. */
+                uint64_t upto;
+
+                units += s->units;
+                upto = (uint64_t)(((unsigned __int128)units * ns) >> 40);
+                part = upto - before;
+                before = upto;
+            }
+            v->nodes[s->node].ns += part;
+            v->total_ns += part;
+            if (v->nodes[s->node].text == vs->unknown)
+                vs->unknown_ns[id] += part;
+        }
+    }
+    keep_runs(vs, ns);
+}
+
+static void move_to_runnable(struct views *vs, const struct run_entry *e, uint64_t ns) {
+    for (uint32_t i = 0; i < e->nrefs; i++) {
+        struct view *v = &vs->view[e->refs[i].view];
+        uint32_t from = child(v, e->refs[i].node, vs->running),
+                 to = child(v, e->refs[i].node, vs->runnable);
+        uint64_t part = (uint64_t)(((unsigned __int128)ns * e->refs[i].units) >> 40);
+
+        if (part > v->nodes[from].ns)
+            part = v->nodes[from].ns;
+        v->nodes[from].ns -= part;
+        v->nodes[to].ns += part;
+    }
+}
+
+void views_settle(struct views *vs) {
+    const struct os *os = vs->threads->os;
+
+    for (uint32_t i = 0; os && i < os->n; i++) {
+        struct os_thread *t = &os->threads[i];
+
+        if (!t->ring)
+            continue;
+        for (uint32_t k = 1; k <= RING && t->waited; k++) {
+            struct run_entry *e = &t->ring->entry[(t->ring->next - k) % RING];
+            uint64_t part = e->ns < t->waited ? e->ns : t->waited;
+
+            if (part == 0)
+                continue;
+            move_to_runnable(vs, e, part);
+            e->ns -= part;
+            t->waited -= part;
+        }
+    }
+}
+
+void views_stack(const struct views *vs, enum view_id id, uint32_t node, struct buf *out) {
+    const struct view *v = &vs->view[id];
+    uint32_t path[2 * DEPTH_MAX + 8], n = 0;
+
+    for (; node && n < sizeof(path) / sizeof(path[0]); node = v->nodes[node].parent)
+        path[n++] = v->nodes[node].text;
+    while (n > 0) {
+        buf_adds(out, text_of(vs->texts, path[--n]));
+        if (n > 0)
+            buf_addc(out, ';');
+    }
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT
+ * stackfold: stacks as `perf script` prints them, or as they were folded before, to collapsed
+ * stacks.
+ *
+ * Input:
+ *   python3  6567  1060.140574:    1003009 cpu-clock:
+ *           ffffffff81407c30 __rcu_read_unlock+0x0 ([kernel.kallsyms])
+ *                      d4ad7 __GI___execve+0x7 (/usr/lib/x86_64-linux-gnu/libc.so.6)
+ * or
+ *   python3;__GI___execve;__rcu_read_unlock 41
+ * Output:
+ *   python3;__GI___execve;__rcu_read_unlock 42
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collapsed.h"
+#include "err.h"
+#include "fold.h"
+#include "input.h"
+
+enum { OUTPUT = 64 << 10 }; /* bytes that are written at once: what a pipe holds */
+
+static struct fold_options opts;
+
+static const char usage[] =
+    "usage: stackfold [OPTION]... [FILE]...\n"
+    "Folds `perf script` text and merges collapsed stacks: one line a stack, sorted.\n"
+    "Each FILE may be of either kind; without one, or for -, standard input is read.\n"
+    "\n"
+    "      --weight WHAT   count samples (the default), or sum their period\n"
+    "      --event NAME    fold this event only (default: all; cycles also means\n"
+    "                      cycles:u and the like)\n"
+    "      --pid           name the process: the first frame is comm-PID\n"
+    "      --tid           name the thread: the first frame is comm-PID/TID\n"
+    "      --no-kernel     leave kernel frames out of the stacks\n"
+    "      --inline        inlined calls are frames of their own (default: they\n"
+    "                      count as the function that they were inlined into)\n"
+    "      --annotate      mark frames: _[k] kernel, _[j] JIT, _[i] inlined\n"
+    "      --help          print this and exit\n"
+    "\n"
+    "No weight is lost: the weights in the output add up to the samples (or their\n"
+    "period, or weights) in the input. What was left out on purpose is said.\n"
+    "\n"
+    "Exit status: 0 done, 1 no sample in the input, 2 usage, 3 failure.\n"
+    "\n"
+    "Examples:\n"
+    "  perf script --no-inline | stackfold | flamegraph >profile.svg\n"
+    "  stackfold --annotate --tid perf.txt >perf.folded\n"
+    "  stackfold --event cycles --weight period perf.txt >cycles.folded\n"
+    "  stackfold worker-1.folded worker-2.folded >both.folded\n";
+
+static void parse_options(int argc, char **argv) {
+    enum { WEIGHT = 256, EVENT, PID, TID, NO_KERNEL, INLINE, ANNOTATE, HELP };
+    static const struct option longs[] = {{"weight", required_argument, NULL, WEIGHT},
+                                          {"event", required_argument, NULL, EVENT},
+                                          {"pid", no_argument, NULL, PID},
+                                          {"tid", no_argument, NULL, TID},
+                                          {"no-kernel", no_argument, NULL, NO_KERNEL},
+                                          {"inline", no_argument, NULL, INLINE},
+                                          {"annotate", no_argument, NULL, ANNOTATE},
+                                          {"help", no_argument, NULL, HELP},
+                                          {NULL, 0, NULL, 0}};
+    int c;
+
+    while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+        switch (c) {
+        case WEIGHT:
+            opts.periods = strcmp(optarg, "period") == 0;
+            if (!opts.periods && strcmp(optarg, "samples") != 0)
+                die_usage("--weight: not samples or period: '%s'", optarg);
+            break;
+        case EVENT:
+            opts.event = optarg;
+            break;
+        case PID:
+            opts.pid = true;
+            break;
+        case TID:
+            opts.tid = true;
+            break;
+        case NO_KERNEL:
+            opts.frames.no_kernel = true;
+            break;
+        case INLINE:
+            opts.frames.inlined = true;
+            break;
+        case ANNOTATE:
+            opts.frames.annotate = true;
+            break;
+        case HELP:
+            (void)fputs(usage, stdout);
+            exit(out_close(EX_DONE));
+        default:
+            die_usage("the options are wrong");
+        }
+    }
+}
+
+/* Adds the whole lines in s[0 .. len); returns how many bytes they take. */
+static size_t add_collapsed(struct collapsed *c, struct fold *f, const char *s, size_t len) {
+    const char *p = s, *nl;
+
+    for (; (nl = memchr(p, '\n', len - (size_t)(p - s))) != NULL; p = nl + 1) {
+        if (!collapsed_add(c, p, (size_t)(nl - p)) && !collapsed_is_blank(p, (size_t)(nl - p)))
+            fold_odd(f, p, (size_t)(nl - p));
+    }
+    return (size_t)(p - s);
+}
+
+/* Which kind of file it is: its first line that is no comment says it. */
+enum kind { UNKNOWN, PERF, COLLAPSED };
+
+static enum kind kind_of(const char *s, size_t len, size_t *skip) {
+    const char *nl;
+
+    for (*skip = 0; (nl = memchr(s + *skip, '\n', len - *skip)) != NULL;
+         *skip = (size_t)(nl - s) + 1) {
+        const char *line = s + *skip;
+        size_t n = (size_t)(nl - line), stack_len;
+        uint64_t weight;
+
+        if (fold_is_perf(line, n))
+            return PERF;
+        if (!collapsed_is_blank(line, n) && collapsed_split(line, n, &stack_len, &weight))
+            return COLLAPSED;
+        if (*line != '#' && !collapsed_is_blank(line, n))
+            return PERF; /* which says that it does not understand it */
+    }
+    return UNKNOWN;
+}
+
+static void add_file(const char *path, struct calltree *tree, struct fold *f) {
+    struct collapsed c;
+    struct input in;
+    enum kind kind = UNKNOWN;
+    size_t n;
+
+    collapsed_init(&c, tree);
+    input_open(&in, path);
+    while (input_fill(&in)) {
+        const char *s = in.data + in.pos;
+        size_t len = in.len - in.pos;
+
+        if (kind == UNKNOWN) {
+            kind = kind_of(s, len, &n);
+            in.pos += n;
+            s += n;
+            len -= n;
+        }
+        n = kind == PERF        ? fold_perf(f, s, len, in.eof, in.cut)
+            : kind == COLLAPSED ? add_collapsed(&c, f, s, len)
+                                : 0;
+        in.pos += n;
+        if (in.eof)
+            break;
+    }
+    input_close(&in);
+    collapsed_free(&c);
+}
+
+/* Writing: the text of the path to the node at hand. */
+struct path {
+    const struct calltree *tree;
+    struct buf text;
+    size_t *ends; /* ends[depth]: length of the text of that many frames */
+    size_t cap;
+};
+
+static void print_stack(void *arg, uint32_t depth, uint32_t frame, uint64_t weight) {
+    struct path *path = arg;
+    size_t len, keep = path->ends[depth - 1];
+    const char *name = intern_text(&path->tree->frames, frame, &len);
+
+    if (depth + 1 >= path->cap)
+        path->ends = xrealloc(path->ends, (path->cap *= 2) * sizeof(*path->ends));
+    path->text.len = keep;
+    buf_reserve(&path->text, len + 1);
+    if (depth > 1)
+        path->text.data[path->text.len++] = ';';
+    memcpy(path->text.data + path->text.len, name, len);
+    path->text.len += len;
+    path->ends[depth] = path->text.len;
+    if (weight > 0) {
+        buf_addc(&path->text, ' ');
+        buf_addu(&path->text, weight);
+        buf_addc(&path->text, '\n');
+        (void)fwrite(path->text.data, 1, path->text.len, stdout);
+    }
+}
+
+static void print_all(const struct calltree *tree) {
+    struct path path = {.tree = tree, .cap = 256};
+
+    path.ends = xcalloc(path.cap, sizeof(*path.ends));
+    (void)setvbuf(stdout, NULL, _IOFBF, OUTPUT);
+    calltree_walk(tree, print_stack, &path);
+    free(path.ends);
+    buf_free(&path.text);
+}
+
+/* Says what is not seen in the output. */
+static void report(const struct fold *f) {
+    const char *unit = opts.periods ? "of period" : "samples";
+    size_t wanted = 0;
+
+    for (size_t i = 0; i < f->n_events; i++)
+        wanted += f->events[i].wanted;
+    for (size_t i = 0; i < f->n_events && (f->n_events > 1 || wanted == 0); i++) {
+        const struct fold_event *e = &f->events[i];
+        uint64_t weight = opts.periods ? e->period : e->samples;
+        const char *name = e->len > 0 ? e->name : "(no event name)";
+
+        if (!e->wanted)
+            warn("%s: left out %" PRIu64 " %s of this event", name, weight, unit);
+        else if (wanted > 1)
+            warn("%s: %" PRIu64 " %s of this event are folded with the others; --event picks one",
+                 e->name, weight, unit);
+    }
+    if (f->frames.merged)
+        warn("inlined frames are counted as the functions they were inlined into; --inline shows "
+             "them");
+    if (f->lost)
+        warn("perf itself lost %" PRIu64
+             " samples; record at a lower rate, or with a larger buffer (-m)",
+             f->lost);
+    if (f->odd)
+        warn("lines not understood and left out: %" PRIu64 ", the first: '%s'", f->odd,
+             f->first_odd.data);
+    if (opts.event && wanted == 0 && f->n_events > 0)
+        warn("no sample of the event '%s'", opts.event);
+    else if (f->tree->total == 0)
+        warn("no sample in the input");
+    if (opts.periods && wanted > 1)
+        die(EX_FAIL, "the periods of different events do not add up; choose one with --event");
+}
+
+int main(int argc, char **argv) {
+    struct calltree tree;
+    struct fold fold;
+    int status;
+
+    err_name("stackfold");
+    parse_options(argc, argv);
+    calltree_init(&tree);
+    fold_init(&fold, &tree, &opts);
+    if (optind == argc)
+        add_file("-", &tree, &fold);
+    for (int i = optind; i < argc; i++)
+        add_file(argv[i], &tree, &fold);
+    report(&fold);
+    print_all(&tree);
+    status = tree.total > 0 ? EX_DONE : EX_NONE;
+    fold_free(&fold);
+    calltree_free(&tree);
+    return out_close(status);
+}

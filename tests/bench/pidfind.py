@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""pidfind against `pgrep -f`: CPU time of one look at 600 processes, and how soon --wait tells of a new loader.
+
+The 600 are shells with command lines of 500 bytes, started by this benchmark, and one program of the loader's shape.
+Latency is from just before execve in the child to the moment when this process has read pidfind's line.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import random
+import signal
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+import bench
+
+SHAPE = bench.ROOT / "tests" / "fixtures" / "loader-shape"
+PIDFIND = bench.BIN / "pidfind"
+LOADER = [sys.executable, "-m", "qdrant_loader.cli", "ingest"]
+ENVIRONMENT = dict(os.environ, PYTHONPATH=str(SHAPE), SHAPE_NO_FILES="1")
+STARTS = 40
+
+
+def processes() -> int:
+    return sum(name.isdigit() for name in os.listdir("/proc"))
+
+
+def fill(up_to: int, until_closed: int) -> list[subprocess.Popen[bytes]]:
+    """Shells that wait for the end of a pipe, so that they end with this benchmark whatever happens."""
+    command = ["sh", "-c", "read _", "x" * 480]
+    return [subprocess.Popen(command, stdin=until_closed) for _ in range(up_to - processes())]
+
+
+def scan(figure: str | None) -> None:
+    ratio, ours, peer = bench.paired(
+        lambda: bench.cpu([PIDFIND, "--all"]),
+        lambda: bench.cpu(["pgrep", "-f", "qdrant.loader"], ok=(0, 1)),
+        rounds=3 * bench.ROUNDS,
+    )
+    print(
+        f"{processes()} processes: pidfind {ours * 1e3:.2f} ms, pgrep -f {peer * 1e3:.2f} ms of CPU, "
+        f"ratio {ratio:.3f}",
+        file=sys.stderr,
+    )
+    if figure:
+        bench.row(figure, ratio, "of_pgrep_cpu", "<= 0.4")
+
+
+def one_start(options: list[str], clock: mmap.mmap) -> float:
+    """Milliseconds from execve to the line; the finder waits already, and the phase of its polling is random."""
+    finder = subprocess.Popen(
+        [PIDFIND, "--tree", str(os.getpid()), "--wait", "20s", *options], stdout=subprocess.PIPE
+    )
+    assert finder.stdout
+    time.sleep(0.05 + random.random() / 50)
+    child = os.fork()
+    if child == 0:
+        clock[:8] = struct.pack("=q", time.monotonic_ns())
+        os.execve(LOADER[0], LOADER, ENVIRONMENT)
+    line = finder.stdout.readline()
+    found = time.monotonic_ns()
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    finder.wait()
+    if int(line.split()[0]) != child:
+        sys.exit(f"bench: pidfind found {line!r}, not {child}")
+    return (found - struct.unpack("=q", clock[:8])[0]) / 1e6
+
+
+def wait(figure: str, options: list[str]) -> None:
+    clock = mmap.mmap(-1, 8)
+    times = sorted(one_start(options, clock) for _ in range(STARTS))
+    print(
+        f"{figure}: median {statistics.median(times):.3f} ms, p90 {times[STARTS * 9 // 10]:.3f} ms, "
+        f"worst {times[-1]:.3f} ms of {STARTS} starts among {processes()} processes",
+        file=sys.stderr,
+    )
+    bench.row(figure, statistics.median(times), "ms", "<= 2")
+
+
+def main(where: str) -> None:
+    os.chdir(where)
+    read_end, write_end = os.pipe()
+    os.set_inheritable(write_end, False)
+    loader = subprocess.Popen(LOADER, env=ENVIRONMENT, stdin=read_end)
+    scan(None)
+    others = fill(600, read_end)
+    try:
+        scan("pidfind_scan_600")
+        loader.kill()
+        loader.wait()
+        wait("pidfind_wait_ms", [])
+        wait("pidfind_wait_poll_ms", ["--poll"])
+    finally:
+        os.close(write_end)
+        loader.kill()
+        for process in [loader, *others]:
+            process.wait()
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as directory:
+        main(directory)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""What one sample of a process with 30 threads costs: `procsample --light` beside psutil and beside the bare reads.
+
+All three wake on a real timer, 1000 times a second, for the cost of waking is part of sampling; all read the same
+process at the same time of day. The cost of one sample is (cpu(N2) - cpu(N1)) / (N2 - N1): starting up, which takes
+Python longest, is in neither. psutil only reads; procsample also parses, sums up and writes to a file.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from bench import BIN, ROUNDS, cpu, paired, row
+
+RATE, FEW, MANY = 1000, 300, 2300
+
+TARGET = """
+import os, sys, threading
+memory = bytearray(os.urandom(1 << 20) * 50)
+files = [open(os.devnull) for _ in range(22)]
+wait = threading.Event()
+for _ in range(29):
+    threading.Thread(target=wait.wait, daemon=True).start()
+print(flush=True)
+sys.stdin.read()
+"""
+
+PSUTIL = """
+import sys, time, psutil
+pid, samples, rate = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+process, start = psutil.Process(pid), time.monotonic()
+for k in range(samples):
+    pause = start + k / rate - time.monotonic()
+    if pause > 0:
+        time.sleep(pause)
+    with process.oneshot():
+        process.cpu_times(), process.memory_info(), process.io_counters(), process.num_threads()
+        process.num_fds(), process.num_ctx_switches()
+"""
+
+# Rounds of a fixed amount of work in 1 s of CPU time, per second of it. The work never leaves the process.
+SPIN = """
+import time
+rounds, start = 0, time.process_time()
+while (used := time.process_time() - start) < 1:
+    sum(range(2000))
+    rounds += 1
+print(rounds / used)
+"""
+
+
+def spin(sampled: bool) -> float:
+    """Rounds per CPU second of a process that computes, with procsample beside it or without."""
+    target = subprocess.Popen([sys.executable, "-c", SPIN], stdout=subprocess.PIPE, text=True)
+    if sampled:
+        cpu([BIN / "procsample", "--light", "--rate", "100", str(target.pid)])
+    text, _ = target.communicate()
+    return float(text)
+
+
+def main() -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        subprocess.Popen(
+            [sys.executable, "-c", TARGET], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as target,
+    ):
+        assert target.stdin and target.stdout
+        target.stdout.readline()
+        pid, out, floor = str(target.pid), f"{folder}/out", Path(folder, "floor")
+        subprocess.run(
+            ["cc", "-O2", "-D_GNU_SOURCE", "-o", floor, Path(__file__).with_name("procsample_floor.c")],
+            check=True,
+        )
+
+        def sample_us(command: list[str | Path], n: str) -> float:
+            """CPU µs of one sample; `n` is the argument to put the number of samples for."""
+            few, many = (
+                cpu([str(samples) if part == n else part for part in command]) for samples in (FEW, MANY)
+            )
+            return (many - few) / (MANY - FEW) * 1e6
+
+        light = [BIN / "procsample", "--light", "--rate", str(RATE), "--output", out, "--count", "N", pid]
+        psutil = [sys.executable, "-c", PSUTIL, pid, "N", str(RATE)]
+        bare = [floor, pid, "N", str(RATE), out]
+        wake = [floor, "0", "N", str(RATE), out]
+        ratio, ours, peer = paired(lambda: sample_us(light, "N"), lambda: sample_us(psutil, "N"))
+        print(f"one sample: procsample {ours:.1f} us, psutil {peer:.1f} us", file=sys.stderr)
+        to_floor, _, least = paired(lambda: sample_us(light, "N"), lambda: sample_us(bare, "N"))
+        alone = statistics.median(sample_us(wake, "N") for _ in range(ROUNDS))
+        print(f"one sample: bare reads and write {least:.1f} us, of which waking up {alone:.1f} us", file=sys.stderr)
+        row("procsample_light_us", ours, "us", "<= 7")
+        row("procsample_vs_psutil", ratio, "ratio", "<= 0.15")
+        row("procsample_vs_bare_reads", to_floor, "ratio", "<= 1.25")
+        target.stdin.close()
+    slowdown, _, _ = paired(lambda: spin(True), lambda: spin(False), max(ROUNDS, 25))
+    row("procsample_target_slowdown", slowdown, "ratio", ">= 0.98")
+
+
+if __name__ == "__main__":
+    main()

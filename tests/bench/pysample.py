@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: MIT
+"""What pysample costs: CPU per sample by the number of tasks, against py-spy, and what the target loses.
+
+The target runs on LOADER_ENV_PYTHON (else python3.12); py-spy lies beside the Python that runs this.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench import BIN, ROUNDS, row
+
+PYTHON = os.environ.get("LOADER_ENV_PYTHON") or shutil.which("python3.12") or ""
+PYSAMPLE = BIN / "pysample"
+RATE = 1000
+SHORT, LONG = 1.0, 4.0
+
+# A chain of six frames in each task. `still`: all wait for long. `busy`: each wakes 20 times a second. `awake`: still,
+# but for one that wakes so often that hardly any snapshot can be reused: what a full reading costs.
+TARGET = """
+import asyncio, sys
+async def a(): await b()
+async def b(): await c()
+async def c(): await d()
+async def d():
+    while kind == "busy": await asyncio.sleep(0.05)
+    await asyncio.sleep(3600)
+async def tick():
+    while kind == "awake": await asyncio.sleep(0.0005)
+async def main():
+    ticking = asyncio.create_task(tick())
+    print("ready", flush=True)
+    await asyncio.gather(*(a() for _ in range(count)))
+count, kind = int(sys.argv[1]), sys.argv[2]
+asyncio.run(main())
+"""
+
+# Counts what it does with its CPU time, in turns that are compared: sampled, not sampled.
+WORK = """
+import sys, time
+def step(n):
+    return sum(i * i for i in range(n))
+print("ready", flush=True)
+for line in sys.stdin:
+    end, count, cpu = time.monotonic() + float(line), 0, time.thread_time()
+    while time.monotonic() < end:
+        step(500)
+        count += 1
+    print((time.thread_time() - cpu) / count, flush=True)
+"""
+
+
+class Target:
+    def __init__(self, program: str, *args: str) -> None:
+        self.process = subprocess.Popen(
+            [PYTHON, "-c", program, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+        assert self.process.stdout is not None and self.process.stdin is not None
+        self.out, self.into = self.process.stdout, self.process.stdin
+        self.out.readline()
+        time.sleep(0.3)  # the tasks come to rest
+
+    def __enter__(self) -> Target:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def cpu_of(argv: list[str | os.PathLike[str]]) -> float:
+    child = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode != 0:
+        sys.exit(f"bench: {argv[0]}: exit status {child.returncode}")
+    return usage.ru_utime + usage.ru_stime
+
+
+def sampled(pid: int, seconds: float, folder: Path) -> tuple[float, int]:
+    """CPU seconds of pysample, and its samples."""
+    summary = folder / "summary"
+    cpu = cpu_of(
+        [PYSAMPLE, "--rate", str(RATE), "--duration", f"{seconds}s", "--output-dir", folder, "--summary", summary, str(pid)]
+    )
+    values = dict(line.split("\t") for line in summary.read_text().splitlines())
+    return cpu, int(values["samples"])
+
+
+def per_sample(count: int, kind: str, folder: Path) -> float:
+    """Microseconds of CPU a sample, by the difference of a long and a short run: without what attaching costs."""
+    figures: list[float] = []
+    with Target(TARGET, str(count), kind) as target:
+        for _ in range(max(3, ROUNDS // 2)):
+            short, few = sampled(target.process.pid, SHORT, folder)
+            long, many = sampled(target.process.pid, LONG, folder)
+            figures.append(1e6 * (long - short) / (many - few))
+    return statistics.median(figures)
+
+
+def timer_floor() -> float:
+    """CPU of a wake-up alone, for the reader of the figures: what an empty loop at the same rate costs here."""
+    code = f"""
+import time
+begin = time.process_time()
+for _ in range(2000): time.sleep(1 / {RATE})
+print(1e6 * (time.process_time() - begin) / 2000)
+"""
+    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+
+
+def against_py_spy(folder: Path) -> tuple[float, float, float]:
+    pyspy = Path(sys.executable).with_name("py-spy")
+    ratios: list[float] = []
+    ours_all: list[float] = []
+    theirs_all: list[float] = []
+    with Target(TARGET, "50", "busy") as target:
+        pid = target.process.pid
+        for i in range(ROUNDS):
+            peer: list[str | os.PathLike[str]] = [
+                pyspy, "record", "--nonblocking", "-r", str(RATE), "-d", "4", "-f", "raw", "-o", folder / "spy", "-p", str(pid)
+            ]  # fmt: skip
+            if i % 2:
+                theirs = cpu_of(peer)
+                ours, _ = sampled(pid, 4.0, folder)
+            else:
+                ours, _ = sampled(pid, 4.0, folder)
+                theirs = cpu_of(peer)
+            ratios.append(ours / theirs)
+            ours_all.append(ours)
+            theirs_all.append(theirs)
+    return statistics.median(ratios), statistics.median(ours_all), statistics.median(theirs_all)
+
+
+def target_loss(folder: Path) -> float:
+    """CPU time of the target per unit of its work, sampled at 100 Hz to not sampled, in turns of half a second."""
+    ratios: list[float] = []
+    with Target(WORK) as target:
+
+        def turn() -> float:
+            target.into.write("0.5\n")
+            return float(target.out.readline())
+
+        turn()
+        for i in range(4 * ROUNDS):
+            pair: dict[bool, float] = {}
+            for with_sampler in (True, False) if i % 2 else (False, True):
+                sampler = None
+                if with_sampler:
+                    sampler = subprocess.Popen(
+                        [PYSAMPLE, "--rate", "100", "--output-dir", folder, str(target.process.pid)]
+                    )
+                    time.sleep(0.1)
+                pair[with_sampler] = turn()
+                if sampler:
+                    sampler.terminate()
+                    sampler.wait()
+            ratios.append(pair[True] / pair[False])
+    return statistics.median(ratios)
+
+
+def main() -> None:
+    if not PYTHON:
+        sys.exit("bench: no Python 3.12 to sample: set LOADER_ENV_PYTHON")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        print(f"an empty 1000 Hz loop costs {timer_floor():.1f} us a turn here", file=sys.stderr)
+        for count, bar in ((10, 25), (100, 70), (1000, 800)):
+            row(f"pysample_us_per_sample_{count}_tasks", per_sample(count, "still", folder), "us", f"<= {bar}")
+        for count, bar in ((10, 25), (100, 70), (1000, 800)):
+            print(f"{count} tasks, each waking 20 times a second: {per_sample(count, 'busy', folder):.1f} us", file=sys.stderr)
+            print(f"{count} tasks, read in full every time: {per_sample(count, 'awake', folder):.1f} us", file=sys.stderr)
+        ratio, ours, theirs = against_py_spy(folder)
+        print(f"50 busy tasks, 4 s at 1000 Hz: {ours:.3f} s against py-spy's {theirs:.3f} s", file=sys.stderr)
+        row("pysample_cpu_to_py_spy", ratio, "ratio", "<= 0.4")
+        row("pysample_target_cpu_per_work", target_loss(folder), "ratio", "<= 1.02")
+
+
+main()

@@ -1,0 +1,254 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What must hold when things go wrong: a clear message, the right exit status, what was sampled kept, nothing left running.
+load ../lib/common
+
+setup() {
+    load ../lib/loader
+    # The default interval makes runs of 20 s and more, so that there is time for something to happen.
+    export FILES=100 MIN_REQUEST_INTERVAL=0.5 RESULTS=$BATS_TEST_TMPDIR/results TMPDIR=$BATS_TEST_TMPDIR
+    RUN=$RESULTS/latest
+}
+
+teardown() {
+    [[ -z ${TARGET-} ]] || kill -KILL "$TARGET" 2>/dev/null || :
+    loader_end
+}
+
+# target_start [NAME=VALUE…]: make profile-pyspy in the background, in a process group of its own; TARGET is its script.
+target_start() {
+    set -m
+    env "$@" "$ROOT/scripts/${SCRIPT:-profile-pyspy}" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" </dev/null 3>&- &
+    TARGET=$!
+    set +m
+}
+
+# sampling: has the sampler been at work for a while?
+sampling() {
+    [[ -s $RUN/samples.tsv ]] && grep -qs 'sampling begins' "$RUN/raw/marks.tsv" &&
+        (($(jq '.points // 0' "$RUN/raw/qdrant.counts.json" 2>/dev/null || echo 0) > 0))
+}
+
+# target_ends STATUS: it ends with that status, and nothing that it started is left.
+target_ends() {
+    local status=0
+    wait "$TARGET" || status=$?
+    equal "$status" "$1" "exit status; $(tail -n 5 "$BATS_TEST_TMPDIR/err")"
+    until_true 20 nothing_left
+    TARGET=
+}
+
+# nothing_left: no process has this test's folder in its arguments or its working folder: all that a run starts has.
+nothing_left() {
+    local p
+    for p in /proc/[0-9]*; do
+        [[ ${p#/proc/} != "$BASHPID" && ${p#/proc/} != "$$" ]] || continue
+        if [[ $(readlink "$p/cwd" 2>/dev/null) == "$BATS_TEST_TMPDIR"* ]] ||
+            tr '\0' ' ' <"$p/cmdline" 2>/dev/null | grep -qF "$BATS_TEST_TMPDIR/"; then
+            gone "${p#/proc/}" || return 1
+        fi
+    done 2>/dev/null
+}
+
+# child_of_target PATTERN: the pid of the part of the run whose command line matches.
+child_of_target() {
+    local p
+    for p in /proc/[0-9]*; do
+        if tr '\0' ' ' <"$p/cmdline" 2>/dev/null | grep -qE "^[^ ]*$1.*$BATS_TEST_TMPDIR"; then
+            printf '%s\n' "${p#/proc/}"
+            return 0
+        fi
+    done
+    fail "no process matches $1"
+}
+
+# readable_profile: what was sampled is there and can be read.
+readable_profile() {
+    local f
+    for f in profile.svg profile.folded stages.tsv summary.md timeline.svg; do [[ -s $RUN/$f ]] || fail "no $f"; done
+    shares_add_up "$RUN"
+}
+
+@test "Ctrl-C keeps what was sampled, exits 130 and leaves nothing running" {
+    target_start
+    until_true 120 sampling
+    kill -INT -- "-$TARGET"
+    target_ends 130
+    readable_profile
+    matches "$(<"$BATS_TEST_TMPDIR/err")" 'stopped by SIGINT: keeping what was sampled'
+    (($(jq .samples "$RUN/run.json") > 0))
+}
+
+@test "SIGTERM keeps what was sampled, exits 143 and leaves nothing running" {
+    target_start
+    until_true 120 sampling
+    kill -TERM "$TARGET"
+    target_ends 143
+    readable_profile
+}
+
+@test "Ctrl-C before the loader is there exits 130 and leaves nothing running" {
+    target_start
+    until_true 60 test -s "$RUN/log/standin-qdrant.log"
+    kill -INT -- "-$TARGET"
+    target_ends 130
+    run -0 jq -e . "$RUN/run.json"
+}
+
+@test "kill -9 of the target's script ends everything, and make report reads what is left" {
+    target_start
+    until_true 120 sampling
+    kill -KILL "$TARGET"
+    target_ends 137
+    equal "$(jq -r .state "$RUN/run.json")" running
+    run -0 --separate-stderr make --no-print-directory -C "$ROOT" report
+    equal "$(jq -r .state "$RUN/run.json")" interrupted
+    # py-spy was told to end, and wrote its stacks.
+    readable_profile
+}
+
+@test "kill -9 of procrun ends the loader, and the target says so" {
+    target_start
+    until_true 120 sampling
+    kill -KILL "$(child_of_target 'procrun .*--result')"
+    target_ends 137
+    readable_profile
+    matches "$(<"$BATS_TEST_TMPDIR/err")" 'loader-failed'
+}
+
+@test "kill -9 of the loader keeps the profile, and the target exits 137 and names the signal" {
+    target_start
+    until_true 120 sampling
+    kill -KILL "$(jq .pid "$RUN/run.json")"
+    target_ends 137
+    readable_profile
+    matches "$(<"$BATS_TEST_TMPDIR/err")" 'exit status 137, signal (9|SIGKILL|KILL).*out of memory'
+}
+
+@test "a crash of the loader keeps the profile, and the target exits 139" {
+    target_start
+    until_true 120 sampling
+    kill -SEGV "$(jq .pid "$RUN/run.json")"
+    target_ends 139
+    readable_profile
+}
+
+@test "kill -9 of py-spy is a failed tool: exit 3, and the process samples are kept" {
+    target_start
+    until_true 120 sampling
+    kill -KILL "$(child_of_target '.*py-spy record')"
+    target_ends 3
+    matches "$(<"$BATS_TEST_TMPDIR/err")" 'py-spy-failed'
+    [[ -s $RUN/samples.tsv && -s $RUN/timeline.svg && -s $RUN/summary.md ]]
+}
+
+@test "kill -9 of procsample loses no stacks, and is said" {
+    target_start MIN_REQUEST_INTERVAL=0
+    until_true 120 sampling
+    kill -KILL "$(child_of_target 'procsample')"
+    target_ends 3
+    matches "$(<"$BATS_TEST_TMPDIR/err")" 'procsample-failed'
+    [[ -s $RUN/profile.svg && -s $RUN/stages.tsv ]]
+    shares_add_up "$RUN"
+}
+
+@test "kill -9 of the Qdrant stand-in fails the ingestion and not the profile" {
+    target_start MIN_REQUEST_INTERVAL=0
+    until_true 120 sampling
+    kill -KILL "$(child_of_target '.*standin/qdrant.py')"
+    target_ends 1
+    readable_profile
+    matches "$(<"$BATS_TEST_TMPDIR/err")" 'loader-failed.*exit status 1'
+}
+
+@test "a loader that ends at once is named with its own words, and its status is returned" {
+    mkdir "$BATS_TEST_TMPDIR/ws"
+    printf 'global: [broken\n' >"$BATS_TEST_TMPDIR/ws/config.yaml"
+    target_start WORKSPACE="$BATS_TEST_TMPDIR/ws"
+    local status=0
+    wait "$TARGET" || status=$?
+    [[ $status != 0 ]]
+    matches "$(<"$BATS_TEST_TMPDIR/err")" 'loader-(ended-early|failed)'
+    nothing_left
+}
+
+@test "a LOADER that is no loader is exit 3 with the next step" {
+    target_start LOADER='sh -c true' FILES=100
+    target_ends 3
+    matches "$(<"$BATS_TEST_TMPDIR/err")" 'loader-ended-early'
+}
+
+@test "a PID that is gone is exit 3 and says how to look" {
+    bash -c : &
+    local dead=$!
+    wait "$dead"
+    run -3 env PID="$dead" "$ROOT/scripts/profile-pyspy"
+    matches "$output" "no-loader-process.*PID=$dead.*pidfind --all"
+}
+
+@test "a PID that is no loader is exit 3" {
+    run -3 env PID=1 "$ROOT/scripts/profile-pyspy"
+    matches "$output" 'no-loader-process'
+}
+
+@test "a process whose start time differs is another process" {
+    run -0 bash -c '. "$ROOT/scripts/lib/common.sh"; . "$ROOT/scripts/lib/target.sh"
+        LOADER_PID=$$; stat=$(cat /proc/$$/stat); set -- ${stat##*) }; LOADER_START=${20}
+        target_alive && LOADER_START=$((LOADER_START + 1)) && ! target_alive && echo told apart'
+    matches "$output" 'told apart'
+}
+
+@test "a workspace with spaces and quotes is profiled, launched by the harness" {
+    MIN_REQUEST_INTERVAL=0 standins_start
+    target_start WORKSPACE="$WS" ARGS=--force
+    target_ends 0
+    equal "$(jq .chunks "$RUN/run.json")" "$(jq .points "$STANDIN_DIR/qdrant.counts.json")"
+    # Nothing is left in a user's workspace that the loader itself does not make.
+    run -1 test -e "$WS/profile.out"
+}
+
+@test "two runs at once do not meet" {
+    local first status=0
+    target_start MIN_REQUEST_INTERVAL=0
+    first=$TARGET
+    target_start MIN_REQUEST_INTERVAL=0
+    wait "$first" || status=$?
+    equal "$status" 0
+    target_ends 0
+    equal "$(cat "$RESULTS"/*-profile-pyspy*/run.json | jq -s 'map(select(.state == "done" and .chunks == .qdrant_points)) | length')" 2
+}
+
+@test "no secret of the environment, of argv, of config.yaml or of .env is in the run folder" {
+    MIN_REQUEST_INTERVAL=0 standins_start
+    sed -i 's/^\( *"api_key": \)"[^"]*"/\1"sk-config-secret-1"/; s/api_key: .*/api_key: "sk-config-secret-1"/' "$WS/config.yaml"
+    run -0 grep -q sk-config-secret-1 "$WS/config.yaml"
+    printf 'LLM_API_KEY=sk-dotenv-secret-2\n' >"$WS/.env"
+    target_start WORKSPACE="$WS" ARGS=--force MY_API_TOKEN=env-secret-3 \
+        LOADER="env QDRANT_API_KEY=argv-secret-4 $LOADER_ENV_PYTHON -m qdrant_loader.cli.cli"
+    target_ends 0
+    run -1 grep -raE 'sk-config-secret-1|sk-dotenv-secret-2|env-secret-3|argv-secret-4' "$RUN/"
+}
+
+@test "a file system that fills up during the run is exit 3, and nothing is left running" {
+    run -0 unshare -rm bash -c '
+        mkdir "$BATS_TEST_TMPDIR/small" && mount -t tmpfs -o size=300k tmpfs "$BATS_TEST_TMPDIR/small"
+        status=0
+        RESULTS=$BATS_TEST_TMPDIR/small MIN_REQUEST_INTERVAL=0 "$ROOT/scripts/profile-pyspy" || status=$?
+        echo "status $status"'
+    matches "$output" 'disk full|No space left'
+    matches "$output" 'status 3'
+    until_true 20 nothing_left
+}
+
+@test "a loader that exits 1 for one blank chunk is no failed profile, and both are shown" {
+    MIN_REQUEST_INTERVAL=0 standins_start
+    # A file of one blank line is one blank chunk.
+    printf ' \n\n \n' >"$STANDIN_DIR/corpus/blank.txt"
+    target_start WORKSPACE="$WS" ARGS=--force
+    target_ends 0
+    if (($(jq .chunks_failed "$RUN/run.json") > 0)); then
+        equal "$(jq .loader_exit_status "$RUN/run.json")" 1
+        matches "$(<"$RUN/summary.md")" 'loader-exit-1'
+    fi
+    matches "$(<"$RUN/summary.md")" 'Loader exit status [01]'
+}

@@ -1,0 +1,78 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# make profile-cprofile on the real loader.
+load ../lib/common
+
+setup_file() {
+    export FILES=${E2E_FILES:-100} MIN_REQUEST_INTERVAL=0 RESULTS=$BATS_FILE_TMPDIR/results
+    make --no-print-directory -C "$ROOT" profile-cprofile >"$BATS_FILE_TMPDIR/out" 2>"$BATS_FILE_TMPDIR/err" ||
+        echo $? >"$BATS_FILE_TMPDIR/status"
+}
+
+setup() {
+    load ../lib/loader
+    RUN=$(<"$BATS_FILE_TMPDIR/out")
+}
+
+@test "one command makes the whole run folder, and its chunks are those that Qdrant holds" {
+    [[ ! -e $BATS_FILE_TMPDIR/status ]] || fail "exit status $(<"$BATS_FILE_TMPDIR/status"): $(tail "$BATS_FILE_TMPDIR/err")"
+    complete_run "$RUN"
+    shares_add_up "$RUN"
+    [[ -s $RUN/profile.out && -s $RUN/snakeviz.html && -s $RUN/raw/top.txt ]]
+    equal "$(jq .chunks "$RUN/run.json")" "$(jq .qdrant_points "$RUN/run.json")"
+}
+
+@test "the stages name chunk, embed, upsert, state and startup" {
+    local stage
+    for stage in chunk embed upsert state startup; do
+        awk -F '\t' -v s="$stage" '$1 == s && $2 > 0 { found = 1 } END { exit !found }' "$RUN/stages.tsv" || fail "no share of $stage"
+    done
+}
+
+@test "the collapsed stacks add up to the own times of profile.out" {
+    local own
+    own=$("$TOOLS_ENV_PYTHON" -c 'import pstats, sys; print(sum(v[2] for v in pstats.Stats(sys.argv[1]).stats.values()))' "$RUN/profile.out")
+    run -0 awk -v own="$own" '!/^#/ { s += $NF } END { d = s / 1e6 - own; print s / 1e6, own; exit !(d < 0.01 && d > -0.01) }' "$RUN/profile.folded"
+}
+
+@test "what cannot be trusted is said plainly, with an example from this very run" {
+    # CPython 3.12 puts all threads into one stack: a run of the loader always shows it.
+    run -1 "$TOOLS_ENV_PYTHON" "$ROOT/scripts/lib/cprofile.py" check "$RUN/profile.out"
+    matches "$output" 'own_above_cumulative'
+    matches "$(<"$RUN/summary.md")" 'cumulative times and recursive counts cannot be trusted here.*own [0-9.]+ s > cumulative'
+}
+
+@test "a sane profile passes the check" {
+    "$TOOLS_ENV_PYTHON" -c 'import cProfile; cProfile.run("sum(range(10))", "'"$BATS_TEST_TMPDIR"'/one.out")'
+    run -0 "$TOOLS_ENV_PYTHON" "$ROOT/scripts/lib/cprofile.py" check "$BATS_TEST_TMPDIR/one.out"
+}
+
+@test "the SnakeViz page draws in a browser, without a network" {
+    run -0 grep -c . "$RUN/snakeviz.html"
+    run -1 grep -oE '(src|href)="?.?https?://[^" ]*\.(js|css)' "$RUN/snakeviz.html"
+    run -0 --separate-stderr python3 "$ROOT/tests/lib/browser.py" "file://$RUN/snakeviz.html" "$BATS_TEST_TMPDIR/page.png" \
+        --wait "document.querySelectorAll('#chart svg rect').length > 20" --do "document.querySelectorAll('tbody tr').length"
+    ((output > 0))
+}
+
+@test "VIEW=1 serves SnakeViz on loopback until Ctrl-C" {
+    local pid status=0 url
+    set -m
+    env VIEW=1 RESULTS="$BATS_TEST_TMPDIR/results" "$ROOT/scripts/profile-cprofile" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" </dev/null 3>&- &
+    pid=$!
+    set +m
+    until_true 200 grep -q 'SnakeViz: http' "$BATS_TEST_TMPDIR/err"
+    url=$(sed -n 's/.*SnakeViz: \(http[^ ]*\).*/\1/p' "$BATS_TEST_TMPDIR/err")
+    matches "$url" '^http://127\.0\.0\.1:'
+    run -0 python3 -c 'import sys, urllib.request; print(len(urllib.request.urlopen(sys.argv[1]).read()))' "$url"
+    ((output > 100000))
+    kill -INT -- "-$pid"
+    wait "$pid" || status=$?
+    equal "$status" 0
+    matches "$(<"$BATS_TEST_TMPDIR/out")" 'profile-cprofile'
+}
+
+@test "PID is refused, since cProfile cannot be switched on later" {
+    run -2 env PID=1 "$ROOT/scripts/profile-cprofile"
+    matches "$output" 'cProfile cannot be switched on'
+}

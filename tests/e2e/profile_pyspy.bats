@@ -1,0 +1,59 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# make profile-pyspy on the real loader: the run folder, its counts and shares, launched and attached.
+load ../lib/common
+
+# The corpus of the whole suite: 100 files, 1000 in `make test-full`.
+setup_file() {
+    export FILES=${E2E_FILES:-100} MIN_REQUEST_INTERVAL=0
+    export RESULTS=$BATS_FILE_TMPDIR/results
+}
+
+setup() {
+    load ../lib/loader
+}
+
+teardown() {
+    loader_end
+}
+
+@test "one command makes the whole run folder, and its chunks are those that Qdrant holds" {
+    run -0 --separate-stderr make --no-print-directory -C "$ROOT" profile-pyspy
+    local run=$output f
+    for f in profile.svg profile.folded samples.tsv timeline.svg stages.tsv run.json summary.md; do
+        [[ -s $run/$f ]] || fail "no $f in $run"
+    done
+    complete_run "$run"
+    equal "$(jq .chunks "$run/run.json")" "$(jq .qdrant_points "$run/run.json")" 'chunks by the log and points in the engine'
+    (($(jq .chunks "$run/run.json") > FILES))
+    equal "$(jq .documents "$run/run.json")" "$FILES"
+    # What the summary prints on the terminal is what it is in the folder.
+    matches "$stderr" 'Where the time went, by stage'
+    matches "$(<"$run/summary.md")" 'The ten widest functions'
+    # The loader's own rusage, and its CPU sampled at the end, are of the same process.
+    run -0 jq -e '.wall_s > 0 and .cpu_s > 0 and .samples > 100 and .rate_achieved_hz > 0' "$run/run.json"
+}
+
+@test "the stages name chunk, embed, upsert, state and startup, and their shares add to 100 % within 1" {
+    local run
+    run=$(readlink -f "$RESULTS/latest")
+    shares_add_up "$run"
+    local stage
+    for stage in chunk embed upsert state startup; do
+        awk -F '\t' -v s="$stage" '$1 == s && $2 > 0 { found = 1 } END { exit !found }' "$run/stages.tsv" || fail "no share of $stage"
+    done
+}
+
+@test "attached to a loader behind uv run it gives the same" { attached_by uv; }
+@test "attached to a loader behind make it gives the same" { attached_by make; }
+@test "attached to a loader behind sh -c it gives the same" { attached_by sh; }
+@test "attached to a loader behind timeout it gives the same" { attached_by timeout; }
+@test "attached to the console script it gives the same" { attached_by console; }
+
+@test "DURATION ends the sampling of an attached loader, which goes on" {
+    loader_start sh
+    run -0 --separate-stderr make --no-print-directory -C "$ROOT" profile-pyspy PID="$WRAPPER" DURATION=1
+    run -0 jq -e '.sampled_s < 4' "$output/run.json"
+    wait_loader
+    equal "$(jq .points "$STANDIN_DIR/qdrant.counts.json")" "$(sed -n 's/.*Batch processing completed: \([0-9]*\) chunks.*/\1/p' "$WS/logs/ingest.log" | tail -n 1)"
+}

@@ -1,0 +1,451 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What pysample says of running programs: chains, edges, views, files, errors. Its accuracy: pysample_truth.bats.
+load ../lib/common
+load ../lib/python
+
+PROGRAMS=$FIXTURES/pysample
+
+setup() {
+    DIR=$(mktemp -d)
+    STARTED=()
+}
+
+teardown() {
+    local pid child
+    for pid in "${STARTED[@]}"; do
+        while read -rd ' ' child; do
+            kill -9 "$child" 2>/dev/null || :
+        done 2>/dev/null <"/proc/$pid/task/$pid/children" || :
+        kill -9 "$pid" 2>/dev/null || :
+        wait "$pid" 2>/dev/null || :
+    done
+    rm -rf "$DIR"
+}
+
+# start COMMAND…: in the background, its process id in PID.
+start() {
+    "$@" >"$DIR/program.out" 2>&1 3>&- &
+    PID=$!
+    STARTED+=("$PID")
+}
+
+# program TEXT [ARG…]: starts a Python program; it writes "$1" (READY) when it has come to rest.
+program() {
+    printf '%s\n' "$1" >"$DIR/program.py"
+    shift
+    start "$PYTHON" "$DIR/program.py" "$DIR/ready" "$@"
+    until_true 20 test -e "$DIR/ready"
+}
+
+# value KEY: of the summary.
+value() {
+    awk -F'\t' -v k="$1" '$1 == k { print $2 }' "$DIR/summary"
+}
+
+zoo() {
+    rm -f "$DIR/truth"
+    start "$PYTHON" "$PROGRAMS/zoo.py" "$DIR/truth" "$@"
+    until_true 30 test -e "$DIR/truth"
+    until_true 20 seen_as_expected
+    kill -9 "$PID"
+}
+
+# The truth is written some moments before the last task comes to rest.
+seen_as_expected() {
+    pysample --json "$PID" >"$DIR/seen" || return 1
+    python3 "$PROGRAMS/check_zoo.py" "$DIR/truth" "$DIR/seen" >"$DIR/differences" || {
+        cat "$DIR/differences" >&2
+        return 1
+    }
+}
+
+@test "every await construct is seen with its chain, its leaf and its edges, at rest" { each_python zoo rest; }
+@test "every await construct is seen so while a task keeps the loop busy" { each_python zoo spin; }
+@test "the same with tasks and futures in pure Python" { each_python zoo rest pytask; }
+@test "the same with tasks in pure Python, while a task keeps the loop busy" { each_python zoo spin pytask; }
+
+uvloop_zoo() {
+    local PYTHON=${UVLOOP_PYTHON:-$PYTHON}
+    "$PYTHON" -c 'import uvloop' || fail "no uvloop for $PYTHON: install scripts/env/test.txt, or set UVLOOP_PYTHON"
+    zoo "$1" uvloop
+}
+
+@test "the same on uvloop" {
+    PYTHON=$(find_python 12)
+    uvloop_zoo rest
+    uvloop_zoo spin
+}
+
+eager() {
+    rm -f "$DIR/ready"
+    program '
+import asyncio, sys
+async def inner(): await asyncio.sleep(3600)
+async def main():
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+    task = asyncio.create_task(inner(), name="eager")
+    asyncio.get_running_loop().call_later(0.05, lambda: open(sys.argv[1], "w").close())
+    await task
+asyncio.run(main())'
+    run -0 --separate-stderr pysample --json "$PID"
+    equal "$(jq -r '.tasks[] | select(.name == "eager") | "\(.state) \(.background) \(.frames | length) \(.waits_for)"' <<<"$output")" \
+        "waiting false 2 [sleep 3600s]"
+    kill -9 "$PID"
+}
+
+@test "an eager task that has come to wait is seen like any other" { each_python eager; }
+
+loops() {
+    rm -f "$DIR/ready"
+    program '
+import asyncio, sys, threading
+async def waits(name):
+    asyncio.current_task().set_name(name)
+    await asyncio.sleep(3600)
+threads = [threading.Thread(target=lambda n=n: asyncio.run(waits(f"loop{n}")), daemon=True) for n in range(3)]
+for t in threads: t.start()
+async def main():
+    await asyncio.sleep(0.2)
+    open(sys.argv[1], "w").close()
+    await waits("loop3")
+asyncio.run(main())'
+    until_true 10 rests "loop0 loop1 loop2 loop3"
+    kill -9 "$PID"
+}
+
+# rests NAMES: all these tasks are roots that sleep.
+rests() {
+    [[ $(pysample --json "$PID" | jq -r '[.tasks[] | select(.root and .waits_for == "[sleep 3600s]") | .name] | sort | join(" ")') == "$1" ]]
+}
+
+@test "event loops in several threads are seen, each with its root" { each_python loops; }
+
+subinterpreter() {
+    rm -f "$DIR/ready"
+    program '
+import sys, threading
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+code = """
+import asyncio
+async def within():
+    asyncio.current_task().set_name("within")
+    await asyncio.sleep(3600)
+asyncio.run(within())
+"""
+ident = interpreters.create()
+threading.Thread(target=interpreters.run_string, args=(ident, code), daemon=True).start()
+import asyncio
+async def main():
+    asyncio.current_task().set_name("outside")
+    await asyncio.sleep(0.2)
+    open(sys.argv[1], "w").close()
+    await asyncio.sleep(3600)
+asyncio.run(main())'
+    until_true 20 rests "outside within"
+    kill -9 "$PID"
+}
+
+@test "tasks in a subinterpreter are seen" { each_python subinterpreter; }
+
+@test "a coroutine of Cython is shown as opaque, and the frames around it stay right" {
+    PYTHON=$(find_python 12)
+    PYTHON=${UVLOOP_PYTHON:-$PYTHON}
+    "$PYTHON" -c 'import Cython' || fail "no Cython for $PYTHON: install scripts/env/test.txt, or set UVLOOP_PYTHON"
+    printf 'async def opaque(awaitable):\n    await awaitable\n' >"$DIR/compiled.pyx"
+    (cd "$DIR" && "$PYTHON" -m cython -3 compiled.pyx && cc -shared -fPIC -O1 \
+        "-I$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_paths()["include"])')" -o compiled.so compiled.c)
+    program '
+import asyncio, sys
+sys.path.insert(0, sys.argv[1].rsplit("/", 1)[0])
+import compiled
+async def inner(): await asyncio.sleep(3600)
+async def outer(): await compiled.opaque(inner())
+async def main():
+    asyncio.get_running_loop().call_later(0.05, lambda: open(sys.argv[1], "w").close())
+    await outer()
+asyncio.run(main())'
+    run -0 --separate-stderr pysample --json "$PID"
+    matches "$(jq -r '.tasks[0].frames | join(";")' <<<"$output")" '^main \(program.py:9\);outer \(program.py:6\);\[opaque: .*coroutine[a-z_]*\]$'
+    equal "$(jq -r '.tasks[0].state' <<<"$output")" waiting
+}
+
+@test "tasks that nothing awaits are apart under [background], and not in the wall view" {
+    PYTHON=$(find_python 12)
+    program '
+import asyncio, sys
+async def forgotten(): await asyncio.sleep(3600)
+async def main():
+    task = asyncio.create_task(forgotten())
+    asyncio.get_running_loop().call_later(0.05, lambda: open(sys.argv[1], "w").close())
+    await asyncio.sleep(3600)
+asyncio.run(main())'
+    run -0 --separate-stderr pysample --duration 500ms --output-dir "$DIR" "$PID"
+    run -0 grep -c '^\[background\];forgotten (program.py:3);sleep ' "$DIR/tasks.folded"
+    run -1 grep -q forgotten "$DIR/wall.folded"
+}
+
+@test "the wall view is one stack from the module through the runner to the leaf" {
+    PYTHON=$(find_python 12)
+    program '
+import asyncio, sys
+async def numbers():
+    await asyncio.sleep(3600)
+    yield 1
+async def main():
+    asyncio.get_running_loop().call_later(0.05, lambda: open(sys.argv[1], "w").close())
+    async for _ in numbers(): pass
+asyncio.run(main())'
+    run -0 --separate-stderr pysample --duration 300ms "$PID"
+    run -0 grep -v '^#' <<<"$output"
+    matches "$output" '^<module> \(program.py:9\);run \(asyncio/runners.py:[0-9]+\);Runner.run \(asyncio/runners.py:[0-9]+\);BaseEventLoop.run_until_complete \(asyncio/base_events.py:[0-9]+\);main \(program.py:8\);numbers \(program.py:4\);sleep \(asyncio/tasks.py:[0-9]+\);\[sleep 3600s\] 30[0-9]{4}$'
+}
+
+@test "work in a thread continues the stack of the task that waits for it" {
+    PYTHON=$(find_python 12)
+    program '
+import asyncio, sys, time
+def works():
+    open(sys.argv[1], "w").close()
+    time.sleep(3600)
+async def main(): await asyncio.to_thread(works)
+asyncio.run(main())'
+    run -0 --separate-stderr pysample --duration 300ms "$PID"
+    run -0 grep -v '^#' <<<"$output"
+    matches "$output" ';main \(program.py:6\);to_thread \(asyncio/threads.py:[0-9]+\);works \(program.py:5\);\[blocked: clock_nanosleep\] [0-9]+$'
+}
+
+@test "of a stack of thousands of frames the innermost are shown" {
+    PYTHON=$(find_python 12)
+    program '
+import sys, time
+sys.setrecursionlimit(10000)
+def deep(n):
+    if n: return deep(n - 1)
+    open(sys.argv[1], "w").close()
+    time.sleep(3600)
+deep(5000)'
+    run -0 --separate-stderr pysample --duration 200ms "$PID"
+    run -0 grep -v '^#' <<<"$output"
+    matches "$output" '^\[truncated\];deep \(program.py:5\);.*;deep \(program.py:7\);\[blocked: clock_nanosleep\] [0-9]+$'
+}
+
+@test "a packaged module is named as it is imported, however deep its directory" {
+    PYTHON=$(find_python 12)
+    mkdir -p "$DIR/src/deep/pack/inner"
+    touch "$DIR/src/deep/pack/__init__.py" "$DIR/src/deep/pack/inner/__init__.py"
+    printf 'import time\ndef wait(): time.sleep(3600)\n' >"$DIR/src/deep/pack/inner/mod.py"
+    program '
+import sys
+sys.path.insert(0, sys.argv[2])
+from pack.inner.mod import wait
+open(sys.argv[1], "w").close()
+wait()' "$DIR/src/deep"
+    run -0 --separate-stderr pysample --duration 200ms "$PID"
+    matches "$output" ';wait \(pack/inner/mod.py:2\);'
+}
+
+@test "a launched command is sampled from its first instruction, and its exit status is returned" {
+    run -7 --separate-stderr pysample --rate 1000 --wall "$DIR/wall" --summary "$DIR/summary" -- \
+        "$(find_python 12)" -c 'import asyncio, sys; asyncio.run(asyncio.sleep(0.3)); sys.exit(7)'
+    equal "$(value exit_status)" 7
+    run -0 grep -q '^\[startup\] ' "$DIR/wall"
+    run -0 grep -q 'import.*_find_and_load' "$DIR/wall"
+    run -0 grep -q ';\[sleep 0.3s\] 2[0-9]*\|;\[sleep 0.3s\] 3[0-9]*' "$DIR/wall"
+    run -0 python3 "$PROGRAMS/check.py" sum "$DIR/summary" "$DIR/wall"
+}
+
+@test "a Python that a launched script starts is found below it, and the next one too" {
+    local python
+    python=$(find_python 12)
+    run -5 --separate-stderr pysample --rate 500 --wall "$DIR/wall" -- bash -c \
+        "$python -c 'import time; time.sleep(0.3)'; $python -c 'import asyncio; asyncio.run(asyncio.sleep(0.4))'; exit 5"
+    run -0 grep -q '^<module> (<string>:1);\[blocked: clock_nanosleep\] ' "$DIR/wall"
+    run -0 grep -q ';\[sleep 0.4s\] ' "$DIR/wall"
+}
+
+@test "a command that a signal ends gives 128 and its number" {
+    run -143 pysample --wall "$DIR/wall" -- "$(find_python 12)" -c 'import os; os.kill(os.getpid(), 15)'
+}
+
+@test "a command that does not exist is a failure that names it" {
+    run -3 --separate-stderr pysample -- /no/such/command
+    equal "$stderr" "pysample: /no/such/command: No such file or directory"
+}
+
+@test "the wall view sums to the elapsed time exactly" {
+    PYTHON=$(find_python 12)
+    start "$PYTHON" "$PROGRAMS/churn.py" 3600
+    until_true 10 pysample --pstree "$PID"
+    run -0 pysample --rate 1000 --duration 2s --wall "$DIR/wall" --summary "$DIR/summary" "$PID"
+    run -0 python3 "$PROGRAMS/check.py" sum "$DIR/summary" "$DIR/wall"
+}
+
+@test "SIGINT and SIGTERM end the sampling of a process, and the files are whole" {
+    local signal sampler
+    PYTHON=$(find_python 12)
+    start "$PYTHON" "$PROGRAMS/churn.py" 3600
+    until_true 10 pysample --pstree "$PID"
+    for signal in INT TERM; do
+        pysample --output-dir "$DIR" --summary "$DIR/summary" "$PID" 3>&- &
+        sampler=$!
+        until_true 10 grep -q 'complete.no' "$DIR/summary"
+        kill -$signal "$sampler"
+        wait "$sampler" || fail "pysample: exit status $?"
+        equal "$(value complete)" yes
+        run -0 python3 "$PROGRAMS/check.py" sum "$DIR/summary" "$DIR/wall.folded"
+        rm "$DIR/summary"
+    done
+    run -0 kill -0 "$PID"
+}
+
+@test "killed with -9, what was written last is readable" {
+    local sampler
+    PYTHON=$(find_python 12)
+    start "$PYTHON" "$PROGRAMS/churn.py" 3600
+    until_true 10 pysample --pstree "$PID"
+    pysample --rate 1000 --output-dir "$DIR" --summary "$DIR/summary" "$PID" 3>&- &
+    sampler=$!
+    STARTED+=("$sampler")
+    until_true 10 grep -q 'top_' "$DIR/wall.folded"
+    kill -9 "$sampler"
+    equal "$(value complete)" no
+    run -0 python3 "$PROGRAMS/check.py" whole "$DIR/wall.folded"
+    run -0 kill -0 "$PID"
+}
+
+@test "the target's end ends the sampling, with exit 0" {
+    PYTHON=$(find_python 12)
+    program '
+import sys, time
+open(sys.argv[1], "w").close()
+time.sleep(1)'
+    run -0 --separate-stderr pysample --summary "$DIR/summary" "$PID"
+    equal "$(value complete)" yes
+}
+
+@test "a process that is no Python is refused with the reason" {
+    start sleep 3600
+    run -3 --separate-stderr pysample "$PID"
+    equal "$stderr" "pysample: $PID: no Python interpreter is mapped in it"
+}
+
+@test "an unknown version of Python is refused with its number" {
+    python3 -c 'import sys; sys.exit(sys.version_info[:2] in ((3, 12), (3, 13)))' || fail "python3 is a known version"
+    start python3 -c 'import time; time.sleep(3600)'
+    until_true 10 grep -q libpython "/proc/$PID/maps" || :
+    run -3 --separate-stderr pysample "$PID"
+    matches "$stderr" "^pysample: $PID: it runs Python 3\.[0-9]+\.[0-9]+; only 3\.12 and 3\.13 are known$"
+}
+
+@test "a stripped library that was deleted since is read all the same" {
+    local library
+    PYTHON=$(find_python 12)
+    library=$("$PYTHON" -c 'import sysconfig; v = sysconfig.get_config_var; print(v("LIBDIR") + "/" + v("INSTSONAME") if v("Py_ENABLE_SHARED") else "")')
+    if [[ -n $library ]]; then
+        strip -s -o "$DIR/${library##*/}" "$library"
+    else # a static build: the program itself
+        strip -s -o "$DIR/python" "$PYTHON"
+        PYTHONHOME=$("$PYTHON" -c 'import sys; print(sys.base_prefix)')
+        export PYTHONHOME
+        PYTHON=$DIR/python
+    fi
+    LD_LIBRARY_PATH=$DIR program '
+import asyncio, sys
+async def main():
+    open(sys.argv[1], "w").close()
+    await asyncio.sleep(3600)
+asyncio.run(main())'
+    run -0 grep -q "$DIR" "/proc/$PID/maps"
+    rm -f "$DIR"/libpython* "$DIR/python"
+    run -0 --separate-stderr pysample --pstree "$PID"
+    matches "$output" $'\n    main \\(program.py:5\\)\n    sleep '
+}
+
+@test "a process that is not there is a failure" {
+    run -3 --separate-stderr pysample 4194303
+    equal "$stderr" "pysample: 4194303: no such process"
+}
+
+@test "without the right to read the process, the message says how to get it" {
+    [[ $EUID == 0 ]] || fail "needs root, to start a process that another user may not read"
+    PYTHON=$(find_python 12)
+    program '
+import sys, time
+open(sys.argv[1], "w").close()
+time.sleep(3600)'
+    chmod 755 "$DIR"
+    cp "$BIN/pysample" "$DIR/pysample"
+    run -3 --separate-stderr setpriv --reuid 65534 --regid 65534 --clear-groups "$DIR/pysample" "$PID"
+    matches "$stderr" "not allowed to read its memory"
+    matches "$stderr" "--cap-add SYS_PTRACE|ptrace_scope=0"
+}
+
+@test "one's own child needs no privileges" {
+    [[ $EUID == 0 ]] || fail "needs root, to give its capabilities up"
+    run -0 --separate-stderr setpriv --bounding-set=-all --inh-caps=-all -- pysample --wall "$DIR/wall" \
+        --summary "$DIR/summary" -- "$(find_python 12)" -c 'import asyncio; asyncio.run(asyncio.sleep(0.2))'
+    run -0 grep -q ';\[sleep 0.2s\] ' "$DIR/wall"
+}
+
+@test "in another PID namespace, threads and their states are found" {
+    [[ $EUID == 0 ]] || fail "needs root, to make a PID namespace"
+    PYTHON=$(find_python 12)
+    printf '%s\n' 'import sys, time' 'open(sys.argv[1], "w").close()' 'time.sleep(3600)' >"$DIR/program.py"
+    start unshare --pid --fork "$PYTHON" "$DIR/program.py" "$DIR/ready"
+    until_true 20 test -e "$DIR/ready"
+    PID=$(cat "/proc/$PID/task/$PID/children")
+    PID=${PID%% *}
+    STARTED+=("$PID")
+    run -0 --separate-stderr pysample --json "$PID"
+    equal "$(jq -r '.threads[0] | "\(.tid) \(.state)"' <<<"$output")" "1 [blocked: clock_nanosleep]"
+}
+
+@test "memory with words changed at random neither crashes nor hangs the reader" {
+    local sources=()
+    for file in "$ROOT"/helpers/pysample/*.c "$ROOT"/helpers/lib/*.c; do
+        [[ $file == */main.c ]] || sources+=("$file")
+    done
+    cc -std=c11 -D_GNU_SOURCE -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all "-I$ROOT/helpers/lib" \
+        "-I$ROOT/helpers" -o "$DIR/spoil" "$ROOT/tests/fuzz/pysample_spoil.c" "${sources[@]}" -lm
+    PYTHON=$(find_python 12)
+    rm -f "$DIR/truth"
+    start "$PYTHON" "$PROGRAMS/zoo.py" "$DIR/truth" spin
+    until_true 30 test -e "$DIR/truth"
+    run -0 timeout 120 "$DIR/spoil" "$PID" 700 "${FUZZ_SEED:-1}"
+    matches "$output" '^700 samples, [1-9][0-9]* torn, '
+}
+
+@test "--pstree prints the tree, with children below those that await them" {
+    PYTHON=$(find_python 12)
+    rm -f "$DIR/truth"
+    start "$PYTHON" "$PROGRAMS/zoo.py" "$DIR/truth" rest
+    until_true 30 test -e "$DIR/truth"
+    until_true 20 seen_as_expected
+    run -0 --separate-stderr pysample --pstree "$PID"
+    matches "$output" $'\n\\* shield: waiting\n    with_shield \\(zoo.py:[0-9]+\\)\n    \\[task\\]\n    \\* s1: waiting\n        idle \\(zoo.py:[0-9]+\\)\n        sleep '
+}
+
+@test "--top redraws until q, and restores the terminal" {
+    PYTHON=$(find_python 12)
+    start "$PYTHON" "$PROGRAMS/churn.py" 3600
+    until_true 10 pysample --pstree "$PID"
+    (
+        read -rt 1.5 <> <(:) || :
+        printf q
+    ) | script -qec "pysample --top $PID" /dev/null >"$DIR/screen"
+    run -0 grep -c 'top_' "$DIR/screen"
+    matches "$(tail -c 16 "$DIR/screen")" $'\e\\[\\?25h\e\\[\\?1049l'
+}
+
+@test "wrong command lines are usage errors" {
+    local arguments
+    for arguments in "" "1 2" "--rate 0 1" "--rate 10001 1" "--duration x 1" "--pstree -- true" "x"; do
+        # shellcheck disable=SC2086 # words
+        run -2 --separate-stderr pysample $arguments
+        equal "$output" "" "$arguments"
+    done
+}

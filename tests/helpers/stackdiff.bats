@@ -1,0 +1,103 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+load ../lib/common
+
+STACKS=$FIXTURES/stacks
+
+# diff BASELINE CANDIDATE [OPTION]…: the stacks of the difference of two texts, without its header.
+diff_of() {
+    local a=$1 b=$2
+    shift 2
+    run -0 --separate-stderr stackdiff "$@" <(printf '%s' "$a") <(printf '%s' "$b")
+    output=$(grep -v '^# ' <<<"$output") || :
+}
+
+@test "grown, shrunk, vanished and new stacks are joined" {
+    run -0 --separate-stderr stackdiff "$STACKS/before.folded" "$STACKS/after.folded"
+    golden stackdiff/plain.diff "$output"
+}
+
+@test "--normalize scales the baseline to the candidate's total, exactly" {
+    run -0 --separate-stderr stackdiff --normalize "$STACKS/before.folded" "$STACKS/after.folded"
+    golden stackdiff/normalized.diff "$output"
+    equal "$(awk '!/^#/ { a += $(NF - 1); b += $NF } END { print a, b }' <<<"$output")" "980 980"
+    # What comes out of rounding 3 thirds to 100.
+    diff_of $'a 1\nb 1\nc 1\n' $'a 100\n' -n
+    equal "$output" $'a 33 100\nb 34 0\nc 33 0'
+    diff_of $'a 1\nb 2\n' $'' -n
+    equal "$output" $'a 1 0\nb 2 0'
+}
+
+@test "a stack that a file has several times counts with the sum" {
+    diff_of $'a;b 1\nc 4\na;b 2\n' $'a;b 5\na;b 6\n'
+    equal "$output" $'a;b 3 11\nc 4 0'
+}
+
+@test "the order is that of bytes, whatever the order of the files" {
+    local a b order=$'a 1\na (x) 1\na (x);b 1\na;b 1\na;b;c 1\na;bc 1\nab 1\n'
+    diff_of "$order" "$(tac <<<"$order")"
+    a=$output
+    diff_of "$(shuf --random-source=<(yes) <<<"$order")" "$order"
+    equal "$output" "$a"
+    equal "$output" "$(LC_ALL=C sed 's/ [0-9]*$//; /^$/d' <<<"$order" | LC_ALL=C sort | sed 's/$/ 1 1/')"
+    # Both sorted, each with stacks of its own.
+    diff_of $'a 1\nc 1\ne 1\n' $'b 1\nc 1\nd 1\nf 1\n'
+    equal "$output" $'a 1 0\nb 0 1\nc 1 1\nd 0 1\ne 1 0\nf 0 1'
+}
+
+@test "a thousand long stacks that begin alike come sorted" {
+    local folded=$BATS_TEST_TMPDIR/folded
+    awk 'BEGIN { srand(5); for (i = 0; i < 1000; i++) { s = "root"; n = int(rand() * 40)
+        for (j = 0; j < n; j++) s = s ";" (rand() < 0.9 ? "the_usual_function" : "f" int(rand() * 3)); print s, 1 } }' >"$folded"
+    run -0 --separate-stderr stackdiff "$folded" /dev/null
+    grep -v '^# ' <<<"$output" | sed 's/ [0-9]* 0$//' >"$folded.out"
+    LC_ALL=C sort -c "$folded.out"
+    equal "$(wc -l <"$folded.out")" "$(sort -u "$folded" | wc -l)"
+}
+
+@test "decimals stay exact, also when they come late" {
+    diff_of $'a 18000000\nb 0.1\n' $'a 0.000001\nb 0.2\nb 0.05\n'
+    equal "$output" $'a 18000000 0.000001\nb 0.1 0.25'
+}
+
+@test "weights up to 64 bits are kept, sums above them refused" {
+    diff_of $'a 18446744073709551615\n' $'a 9007199254740993\n'
+    equal "$output" 'a 18446744073709551615 9007199254740993'
+    run -3 --separate-stderr stackdiff <(printf 'a 18446744073709551615\nb 1\n') /dev/null
+    matches "$stderr" '2\^64'
+}
+
+@test "bytes of any kind, CRLF and an unterminated last line are read" {
+    diff_of $'a\xff\x01b;c d 1\r\n\r\n 7\r\n# x' $'a\xff\x01b;c d 2'
+    equal "$output" $'(no frames) 7 0\na\xff\x01b;c d 1 2'
+}
+
+@test "the header says what the weights are, and the unit when both have the same" {
+    run -0 --separate-stderr stackdiff <(printf '# unit: us\na 1\n') <(printf '# unit: us\na 2\n')
+    equal "$output" $'# weights: baseline candidate\n# unit: us\na 1 2'
+    run -0 --separate-stderr stackdiff <(printf '# unit: us\na 1\n') <(printf 'a 2\n')
+    equal "$output" $'# weights: baseline candidate\na 1 2'
+}
+
+@test "lines that are no stacks are said for each file" {
+    run -0 --separate-stderr stackdiff <(printf 'a 1\nnonsense\n') - <<<$'b\nc 2'
+    equal "$stderr" "stackdiff: 1 of 2 lines left out, which have no weight at their end; the first is line 2: 'nonsense'
+stackdiff: 1 of 2 lines left out, which have no weight at their end; the first is line 1: 'b'"
+}
+
+@test "two inputs without weight exit 1, one is a difference" {
+    run -1 --separate-stderr stackdiff /dev/null /dev/null
+    equal "$output" ""
+    matches "$stderr" 'neither /dev/null nor /dev/null'
+    diff_of '' $'a 2\n'
+    equal "$output" 'a 0 2'
+}
+
+@test "it takes two files" {
+    run -2 --separate-stderr stackdiff a
+    run -2 --separate-stderr stackdiff a b c
+    run -2 --separate-stderr stackdiff - -
+    matches "$stderr" 'only one of the two'
+    run -3 --separate-stderr stackdiff /nonexistent /dev/null
+    equal "$stderr" "stackdiff: /nonexistent: No such file or directory"
+}

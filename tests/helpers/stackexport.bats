@@ -1,0 +1,135 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+load ../lib/common
+
+setup() {
+    cd "$BATS_TEST_TMPDIR"
+    cat >stacks.folded <<'STACKS'
+# mode: wall
+process 1:"x";main (app.py:3);chunk (app.py:7) 41
+process 1:"x";main (app.py:3);chunk (app.py:8);f(int) 4
+process 1:"x";main (app.py:4);chunk (lib/app.py:8) 2
+STACKS
+}
+
+# valid FILE: the structure that speedscope relies on.
+valid() {
+    jq -e '(.shared.frames | length) as $n | .profiles[0] |
+        .type == "sampled" and .startValue == 0 and (.samples | length) == (.weights | length) and
+        (.weights | add) == .endValue and all(.samples[][]; . >= 0 and . < $n) and all(.samples[]; length > 0)' "$1"
+}
+
+pprof() {
+    go tool pprof "$@" 2>/dev/null
+}
+
+@test "a speedscope profile holds each stack with its weight, the outermost frame first" {
+    run -0 --separate-stderr stackexport --name 'wall "1"' stacks.folded
+    equal "$stderr" ""
+    valid - <<<"$output" >/dev/null
+    equal "$(jq -c '.shared.frames as $f | .profiles[0] | [(.samples | map(map($f[.].name))), .weights, .unit, .name]' <<<"$output")" \
+        '[[["process 1:\"x\"","main","chunk"],["process 1:\"x\"","main","chunk","f(int)"],["process 1:\"x\"","main","chunk"]],[41,4,2],"none","wall \"1\""]'
+    equal "$(jq -c '.shared.frames[1:4], .shared.frames[6]' <<<"$output")" \
+        '[{"name":"main","file":"app.py","line":3},{"name":"chunk","file":"app.py","line":7},{"name":"chunk","file":"app.py","line":8}]
+{"name":"chunk","file":"lib/app.py","line":8}'
+    equal "$(jq -r '."$schema"' <<<"$output")" https://www.speedscope.app/file-format-schema.json
+}
+
+@test "with a rate samples are times" {
+    run -0 stackexport --rate 100 stacks.folded
+    valid - <<<"$output" >/dev/null
+    equal "$(jq -c '.profiles[0] | [.unit, .endValue, .weights]' <<<"$output")" '["nanoseconds",470000000,[410000000,40000000,20000000]]'
+}
+
+@test "a unit that speedscope knows is passed on" {
+    run -0 stackexport --unit bytes stacks.folded
+    equal "$(jq -c '.profiles[0] | [.unit, .endValue]' <<<"$output")" '["bytes",47]'
+}
+
+@test "go tool pprof reads the pprof profile: functions, lines, samples and times" {
+    stackexport --format pprof --rate 100 --type wall stacks.folded >wall.pb.gz
+    gzip -t wall.pb.gz
+    run -0 pprof -top wall.pb.gz
+    matches "$output" 'Type: wall'
+    matches "$output" 'Showing nodes accounting for 470ms, 100% of 470ms total'
+    matches "$output" '430ms 91.49% 91.49%      470ms   100%  chunk'
+    run -0 pprof -top -sample_index=samples wall.pb.gz
+    matches "$output" '43 91.49% 91.49%         47   100%  chunk'
+    run -0 pprof -raw wall.pb.gz
+    matches "$output" 'PeriodType: wall nanoseconds
+Period: 10000000
+Samples:
+samples/count wall/nanoseconds
+         41  410000000: 3 2 1 
+          4   40000000: 5 4 2 1 
+          2   20000000: 7 6 1 
+Locations'
+    matches "$output" '4: 0x0 M=1 chunk app.py:8:0 s=0'
+    run -0 pprof -top -lines wall.pb.gz
+    matches "$output" '410ms 87.23% 87.23%      410ms 87.23%  chunk app.py:7'
+}
+
+@test "a pprof profile without a rate has samples, or the unit it is told" {
+    stackexport --format pprof stacks.folded >samples.pb.gz
+    run -0 pprof -top samples.pb.gz
+    matches "$output" 'Type: samples'
+    matches "$output" 'accounting for 47, 100% of 47 total'
+    stackexport --format pprof --unit nanoseconds stacks.folded >ns.pb.gz
+    run -0 pprof -raw ns.pb.gz
+    matches "$output" 'cpu/nanoseconds
+         41: 3 2 1'
+}
+
+@test "any bytes in frames give valid JSON and valid UTF-8" {
+    printf 'a"\\;<script>\x01\t;\xff\xe9;;(x:1) (y:2) 3\n:1);(:1);b (:1);é (ü.py:9) 4\n12345);x (a:1234567890) 5\n' >hostile.folded
+    stackexport hostile.folded >hostile.json
+    valid hostile.json
+    equal "$(jq -c '[.shared.frames[] | [.name, .file, .line]]' hostile.json)" \
+        '[["a\"\\",null,null],["<script>\u0001\t",null,null],["��",null,null],["",null,null],["(x:1)","y",2],[":1)",null,null],["(:1)",null,null],["b (:1)",null,null],["é","ü.py",9],["12345)",null,null],["x (a:1234567890)",null,null]]'
+    stackexport --format pprof hostile.folded >hostile.pb.gz
+    run -0 pprof -raw hostile.pb.gz
+    matches "$output" ' 3: 5 4 3 2 1 '
+    run -0 stackexport - <<<'12345) 1'
+    equal "$(jq -r '.shared.frames[0].name' <<<"$output")" '12345)'
+    zcat hostile.pb.gz | python3 -c 'import sys; sys.exit("\ufffd\ufffd".encode() not in sys.stdin.buffer.read())'
+}
+
+@test "collapsed output merges and sorts" {
+    run -0 stackexport --format collapsed - stacks.folded <<<'a;b 1'
+    equal "$output" 'a;b 1
+process 1:"x";main (app.py:3);chunk (app.py:7) 41
+process 1:"x";main (app.py:3);chunk (app.py:8);f(int) 4
+process 1:"x";main (app.py:4);chunk (lib/app.py:8) 2'
+}
+
+@test "lines that are no stacks are left out, which is said" {
+    run -0 --separate-stderr stackexport --format collapsed - <<<$'a;b 1\nwhat\n'
+    equal "$output" "a;b 1"
+    equal "$stderr" "stackexport: standard input: lines that are no stacks and are left out: 1"
+}
+
+@test "an input without stacks exits 1" {
+    run -1 --separate-stderr stackexport /dev/null
+    equal "$output" ""
+    equal "$stderr" "stackexport: no stack in the input"
+}
+
+@test "weights beyond the format are a failure, not wrong numbers" {
+    run -3 --separate-stderr stackexport --format pprof - <<<'a 9223372036854775808'
+    equal "$output" ""
+    run -3 --separate-stderr stackexport --rate 1 - <<<'a 18446744073709551615'
+    equal "$stderr" "stackexport: the weights are too large for the format"
+}
+
+@test "options that make no sense are usage errors" {
+    run -2 --separate-stderr stackexport --format svg stacks.folded
+    run -2 --separate-stderr stackexport --rate 100 --unit bytes stacks.folded
+    equal "$stderr" $'stackexport: --rate: is of samples, not of bytes\nTry \'stackexport --help\'.'
+    run -2 --separate-stderr stackexport --rate 0 stacks.folded
+}
+
+@test "a binary profile is not written to a terminal" {
+    run -0 script -qec 'stackexport --format pprof stacks.folded; echo "status $?"' /dev/null
+    matches "$output" 'redirect it to a file'
+    matches "$output" 'status 2'
+}

@@ -1,0 +1,263 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What each input is made for stands in docs/formats/perf-script-folding.md.
+load ../lib/common
+
+SCRIPTS=$FIXTURES/perf-script
+
+# Samples in each recording, counted by hand: what the weights of the output must add up to.
+declare -gA SAMPLES=(["comm-absent"]=3 ["comm-brackets"]=4 ["comm-ends-in-number"]=3 ["comm-only"]=2 ["comm-semicolon"]=2 ["comments"]=2 ["crlf"]=2
+    ["dso-spaces-deleted"]=1 ["empty-callchain"]=3 ["go-methods"]=1 ["header-truncated"]=1 ["ids-missing"]=1 ["inlined"]=2 ["jit"]=1
+    ["kernel"]=2 ["last-line-truncated"]=2 ["last-stack-unterminated"]=2 ["missing-blank-line"]=3 ["no-header"]=2 ["not-utf8"]=1
+    ["odd-lines"]=2 ["one-line-stacks"]=3 ["period-missing"]=3 ["pid-and-tid"]=4 ["records"]=2 ["rust-arrow"]=1 ["several-events"]=5
+    ["spaces-for-tabs"]=2 ["srcline"]=2 ["symbol-newline"]=2 ["symbol-semicolon"]=1 ["tab-in-symbol"]=2 ["templates"]=2 ["time-missing"]=5
+    ["tracepoints"]=4 ["unknown"]=1)
+
+# folds NAME [OPTION]…: folds a recording and compares with the golden file of that name and options.
+folds() {
+    local name=$1
+    shift
+    run -0 --separate-stderr stackfold "$@" "$SCRIPTS/$name.txt"
+    local IFS=
+    golden "stackfold/$name$*.folded" "$output"
+}
+
+total() {
+    awk '{ sum += $NF } END { printf "%d\n", sum }'
+}
+
+# stack LEAF…: a sample of two frames.
+samples() {
+    local leaf
+    for leaf; do
+        printf 'app  31 [001]  12.000100:     250000 cycles: \n\t          401000 %s+0x1 (/bin/app)\n' "$leaf"
+        printf '\t          402000 main+0x1 (/bin/app)\n\n'
+    done
+}
+
+@test "the weights of the output add up to the samples of the input, whatever the options" {
+    local name options
+    for name in "$SCRIPTS"/*.txt; do
+        name=${name##*/} name=${name%.txt}
+        for options in "" --tid --pid --no-kernel --inline --annotate "--no-kernel --inline --annotate --pid --tid"; do
+            # shellcheck disable=SC2086 # options are words
+            run -0 --separate-stderr stackfold $options "$SCRIPTS/$name.txt"
+            equal "$(total <<<"$output")" "${SAMPLES[$name]}" "$name $options"
+        done
+    done
+    run -0 --separate-stderr stackfold "$SCRIPTS"/*.txt
+    equal "$(total <<<"$output")" "$(($(IFS=+ && echo "${SAMPLES[*]}")))"
+}
+
+@test "the weights add up to the period with --weight period" {
+    run -0 --separate-stderr stackfold --weight period "$SCRIPTS/kernel.txt" "$SCRIPTS/templates.txt"
+    equal "$(total <<<"$output")" $((2 * 250000 + 2 * 500250))
+    run -0 --separate-stderr stackfold --weight period --event cycles "$SCRIPTS/several-events.txt"
+    equal "$output" "app;main 750000"
+    equal "$stderr" "stackfold: page-faults:u: left out 2 of period of this event"
+}
+
+@test "a comm that ends in a number keeps it: the ids are read from the right" { folds comm-ends-in-number --tid; }
+@test "a semicolon in comm becomes a colon, and blanks become underscores" { folds comm-semicolon; }
+@test "a comm may have brackets, colons, a time, and more than 15 characters" { folds comm-brackets; }
+@test "without comm a stack begins with its outermost frame" { folds comm-absent; }
+@test "without ids all before the time is comm" { folds ids-missing; }
+@test "a header may be comm alone" {
+    folds comm-only
+    matches "$stderr" "left out: 1, the first: 'empty '"
+}
+@test "stacks without headers are samples" { folds no-header; }
+@test "the arrow of a Rust type is no inlined call" { folds rust-arrow; }
+@test "templates, argument lists, operator() and anonymous namespaces stay whole" { folds templates; }
+@test "methods of Go types stay whole" { folds go-methods; }
+@test "a dso may have spaces, brackets and (deleted)" { folds dso-spaces-deleted; }
+@test "a semicolon in a symbol becomes a colon" { folds symbol-semicolon; }
+@test "a newline in a symbol loses neither the frames after it nor the count" { folds symbol-newline; }
+@test "an unknown symbol is named after its dso" { folds unknown --annotate; }
+@test "a tab in a symbol does not begin a line" { folds tab-in-symbol; }
+@test "the last stack counts without a blank line after it" { folds last-stack-unterminated; }
+@test "a stack whose last line is cut counts" { folds last-line-truncated; }
+@test "the next header ends a stack, too" { folds missing-blank-line; }
+@test "a sample without a stack is counted as its process" { folds empty-callchain; }
+@test "a header may be without a period" { folds period-missing; }
+@test "a header may be without a time" { folds time-missing --tid; }
+@test "pid and tid are told apart by the slash, and -1 is one" { folds pid-and-tid --tid; }
+@test "--pid names the process" { folds pid-and-tid --pid; }
+@test "tracepoints count with and without a stack" { folds tracepoints; }
+@test "a stack of one frame may stand on the header's line" { folds one-line-stacks; }
+@test "comments are skipped, a comm that begins with # is not" { folds comments; }
+@test "source lines are no frames" { folds srcline --inline; }
+@test "frames may be indented with spaces" { folds spaces-for-tabs; }
+@test "kernel frames are told by their dso" { folds kernel --annotate; }
+@test "--no-kernel leaves kernel frames out and keeps the weight" { folds kernel --no-kernel; }
+@test "frames of a JIT are told by their dso" { folds jit --annotate; }
+@test "--inline makes frames of what a JIT inlined" { folds jit --annotate --inline; }
+@test "--inline makes frames of inlined calls" { folds inlined --annotate --inline; }
+@test "lines may end with CRLF" { folds crlf; }
+
+@test "inlined calls count as their callers by default, which is said" {
+    folds inlined
+    matches "$stderr" "inlined frames are counted as .*--inline shows them"
+}
+
+@test "a header that is cut before its event is left out, which is said" {
+    folds header-truncated
+    matches "$stderr" "left out: 1, the first: 'app  31 \[001\]  12.000200:     5002'"
+}
+
+@test "bytes that are not UTF-8 stay as they are" {
+    stackfold "$SCRIPTS/not-utf8.txt" >"$BATS_TEST_TMPDIR/out"
+    cmp "$BATS_TEST_TMPDIR/out" "$ROOT/tests/golden/stackfold/not-utf8.folded"
+}
+
+@test "lines that are not understood are counted and shown" {
+    folds odd-lines
+    equal "$stderr" "stackfold: lines not understood and left out: 4, the first: 'what is this?'"
+}
+
+@test "perf's notes between samples are no samples, and what it lost is said" {
+    folds records
+    matches "$stderr" "perf itself lost 42 samples"
+}
+
+@test "several events are folded together, which is said with the weight of each" {
+    folds several-events
+    matches "$stderr" "cycles:u: 3 samples of this event are folded with the others"
+    matches "$stderr" "page-faults:u: 2 samples of this event are folded with the others"
+}
+
+@test "--event takes one event, with or without its modifiers, and says what it left out" {
+    folds several-events --event=cycles
+    equal "$stderr" "stackfold: page-faults:u: left out 2 samples of this event"
+    run -0 --separate-stderr stackfold --event page-faults:u "$SCRIPTS/several-events.txt"
+    equal "$output" "app;main;touch 2"
+    run -1 --separate-stderr stackfold --event page "$SCRIPTS/several-events.txt"
+    matches "$stderr" "no sample of the event 'page'"
+}
+
+@test "the periods of different events are never added" {
+    run -3 --separate-stderr stackfold --weight period "$SCRIPTS/several-events.txt"
+    equal "$output" ""
+    matches "$stderr" "periods of different events do not add up; choose one with --event"
+}
+
+@test "--weight period fails where a sample has none" {
+    run -3 --separate-stderr stackfold --weight period "$SCRIPTS/period-missing.txt"
+    equal "$output" ""
+    matches "$stderr" "has no period; use .perf script -F \+period., or --weight samples"
+}
+
+@test "a recording of a real program is folded without loss" {
+    cd "$BATS_TEST_TMPDIR"
+    perf record -q -e cpu-clock -F 2000 -g -o perf.data -- python3 -c 'sum(i * i for i in range(2000000))'
+    perf script --no-inline -i perf.data >script.txt 2>/dev/null
+    local samples
+    samples=$(grep -c ' cpu-clock:' script.txt)
+    ((samples > 20))
+    run -0 --separate-stderr stackfold script.txt
+    equal "$(total <<<"$output")" "$samples"
+    matches "$output" $'python3;[^\n]*PyEval'
+    run -0 --separate-stderr stackfold --weight period script.txt
+    equal "$(total <<<"$output")" $((samples * 500000))
+}
+
+@test "merging collapsed files adds the weights of equal stacks" {
+    printf '%s\n' 'a;b 1' 'a;b;c d (x.py:3) 18446744073709550000' 'a 3' '' '# mode: wall' 'z;;y 2' >"$BATS_TEST_TMPDIR/one"
+    printf '%s\r\n' 'a;b 2' 'a;bb 7' '#private;b 5' >"$BATS_TEST_TMPDIR/two"
+    run -0 --separate-stderr stackfold "$BATS_TEST_TMPDIR/one" - "$BATS_TEST_TMPDIR/two" <<<'a;b;c d (x.py:3) 600'
+    equal "$output" $'#private;b 5\na 3\na;b 3\na;b;c d (x.py:3) 18446744073709550600\na;bb 7\nz;;y 2'
+    equal "$stderr" ""
+}
+
+@test "a merge of its own output is the same" {
+    stackfold --tid "$SCRIPTS"/[a-m]*.txt >"$BATS_TEST_TMPDIR/once" 2>/dev/null
+    stackfold "$BATS_TEST_TMPDIR/once" >"$BATS_TEST_TMPDIR/twice"
+    cmp "$BATS_TEST_TMPDIR/once" "$BATS_TEST_TMPDIR/twice"
+}
+
+@test "perf script text and collapsed stacks mix" {
+    run -0 --separate-stderr stackfold <(samples f g) <(echo 'app;main;f 40') <(samples f)
+    equal "$output" $'app;main;f 42\napp;main;g 1'
+}
+
+@test "a weight that is no whole number below 2^64 is not understood" {
+    run -0 --separate-stderr stackfold <(printf '%s\n' 'a;b 1' 'a;b 1.5' 'a;b -1' 'a;b 18446744073709551616' 'a;b' 7)
+    equal "$output" "a;b 1"
+    matches "$stderr" "left out: 5, the first: 'a;b 1.5'"
+}
+
+@test "a stack of which py-spy could read no frame counts" {
+    run -0 --separate-stderr stackfold <(printf '%s\n' ' 5' 'a;b 1' ' 2')
+    equal "$output" $'(no frames) 7\na;b 1'
+    equal "$stderr" ""
+}
+
+@test "a sum above 2^64 is a failure, not a wrong number" {
+    run -3 --separate-stderr stackfold <(printf '%s\n' 'a 18446744073709551615' 'b 1')
+    equal "$output" ""
+    matches "$stderr" "the sum of the weights is above 2\^64 - 1"
+}
+
+@test "text that arrives a few bytes at a time is folded as a file is" {
+    stackfold "$SCRIPTS/templates.txt" >"$BATS_TEST_TMPDIR/whole"
+    dd if="$SCRIPTS/templates.txt" bs=7 status=none | stackfold - >"$BATS_TEST_TMPDIR/pieces"
+    cmp "$BATS_TEST_TMPDIR/whole" "$BATS_TEST_TMPDIR/pieces"
+}
+
+@test "lines are counted once, wherever the text is cut into pieces" {
+    local i
+    for ((i = 0; i < 3000; i++)); do
+        cat "$SCRIPTS/symbol-newline.txt"
+    done >"$BATS_TEST_TMPDIR/many"
+    run -0 --separate-stderr stackfold "$BATS_TEST_TMPDIR/many"
+    equal "$output" $'app;main 3000\napp;main;two 3000'
+    matches "$stderr" "left out: 3000,"
+}
+
+@test "stacks and lines larger than any buffer are folded" {
+    python3 - >"$BATS_TEST_TMPDIR/large" <<'PYTHON'
+frame = "\t          40%04d f%d+0x1 (/bin/app)\n"
+for n in (1, 2):
+    for repeat in range(2):
+        print("app  31 [001]  12.000100:     250000 cycles: ")
+        print("".join(frame % (i, i) for i in range(n * 20000)))
+print("app  31 [001]  12.000100:     250000 cycles: ")
+print("\t          401000 " + "x" * 3_000_000 + "+0x1 (/bin/app)\n")
+PYTHON
+    stackfold "$BATS_TEST_TMPDIR/large" >"$BATS_TEST_TMPDIR/out"
+    equal "$(wc -l <"$BATS_TEST_TMPDIR/out")" 3
+    equal "$(awk '{ print gsub(/;/, ""), $NF }' "$BATS_TEST_TMPDIR/out")" $'20000 2\n40000 2\n1 1'
+}
+
+@test "lines made to fall into one place of the cache do not make it slow" {
+    python3 - >"$BATS_TEST_TMPDIR/hostile" <<'PYTHON'
+for i in range(60000):
+    print("app  31 [001]  12.000100:     250000 cycles: ")
+    print("\t          401000 same___%08d+0x1 (/bin/app)\n\t          401000 same___%08d+0x1 (/bin/app)\n" % (i, i ^ 1))
+PYTHON
+    run -0 --separate-stderr bash -c 'ulimit -t 5; stackfold "$1" | wc -l' _ "$BATS_TEST_TMPDIR/hostile"
+    equal "$output" 60000
+}
+
+@test "an input without samples exits 1" {
+    run -1 --separate-stderr stackfold /dev/null
+    equal "$stderr" "stackfold: no sample in the input"
+    equal "$output" ""
+}
+
+@test "a file that cannot be read is a failure" {
+    run -3 --separate-stderr stackfold "$BATS_TEST_TMPDIR/none"
+    equal "$stderr" "stackfold: $BATS_TEST_TMPDIR/none: No such file or directory"
+    run -3 --separate-stderr stackfold "$BATS_TEST_TMPDIR"
+    equal "$stderr" "stackfold: $BATS_TEST_TMPDIR: read: Is a directory"
+}
+
+@test "a full disk is an error" {
+    run -3 bash -c "stackfold '$SCRIPTS/templates.txt' >/dev/full"
+    matches "$output" "standard output: No space left on device"
+}
+
+@test "a weight of another kind is a usage error" {
+    run -2 --separate-stderr stackfold --weight bytes
+    matches "$stderr" "not samples or period: 'bytes'"
+}

@@ -1,0 +1,116 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The examples for Compose and Kubernetes cannot be run here; what they refer to is there, and they agree with each other.
+load ../lib/common
+: "${LOADER_ENV_PYTHON:?the Python of the loader environment, which has PyYAML; scripts/test sets it}"
+
+# yaml: the Python program on standard input, in docs/monitoring, with load(FILE) for YAML.
+yaml() {
+    {
+        printf '%s\n' 'import json, os, re, yaml' 'load = lambda file: yaml.safe_load(open(file))'
+        cat
+    } >"$BATS_TEST_TMPDIR/program.py"
+    (cd "$ROOT/docs/monitoring" && "$LOADER_ENV_PYTHON" "$BATS_TEST_TMPDIR/program.py")
+}
+
+@test "every file that compose.yaml mounts is there, and its services listen on loopback only" {
+    run -0 yaml <<'PY'
+compose = load("compose.yaml")
+named = set(compose["volumes"])
+for name, service in compose["services"].items():
+    assert re.search(r":v?\d+\.\d+\.\d+$", service["image"]), service["image"]
+    assert service["network_mode"] == "host"
+    for mount in service["volumes"]:
+        source = re.sub(r"\$\{\w+:-(.*?)\}", r"\1", mount).split(":")[0]
+        assert source in named or os.path.isdir(source), mount
+        assert source in named or mount.endswith(":ro"), mount
+prometheus, grafana = compose["services"]["prometheus"], compose["services"]["grafana"]
+assert "--web.listen-address=127.0.0.1:9090" in prometheus["command"]
+assert grafana["environment"]["GF_SERVER_HTTP_ADDR"] == "127.0.0.1"
+config = next(c.split("=", 1)[1] for c in prometheus["command"] if c.startswith("--config.file"))
+assert os.path.isfile(config.replace("/etc/prometheus", "prometheus")), config
+print("ok")
+PY
+    equal "$output" ok
+}
+
+@test "Grafana is provisioned with the dashboards of this folder and with Prometheus at its scrape interval" {
+    run -0 yaml <<'PY'
+source, = load("grafana/provisioning/datasources/prometheus.yaml")["datasources"]
+scrape = load("prometheus/prometheus.yml")["global"]["scrape_interval"]
+assert source["type"] == "prometheus" and source["jsonData"]["timeInterval"] == scrape
+provider, = load("grafana/provisioning/dashboards/qdrant-loader.yaml")["providers"]
+mounted = dict(m.split(":")[1::-1] for m in load("compose.yaml")["services"]["grafana"]["volumes"])
+folder = mounted[provider["options"]["path"]]
+boards = [file for file in os.listdir(folder) if file.endswith(".json")]
+assert len(boards) == 3 and provider["allowUiUpdates"] is False
+# The links between the dashboards go by a tag that all of them have.
+for file in boards:
+    board = json.load(open(f"{folder}/{file}"))
+    assert set(board["links"][0]["tags"]) <= set(board["tags"])
+print("ok")
+PY
+    equal "$output" ok
+}
+
+@test "the Kubernetes Job: a native sidecar that sees the loader, outlives it, and has no capability" {
+    run -0 yaml <<'PY'
+job = load("kubernetes/job.yaml")
+pod = job["spec"]["template"]["spec"]
+assert pod["shareProcessNamespace"] is True and pod["restartPolicy"] == "Never"
+volumes = {v["name"]: v for v in pod["volumes"]}
+containers = {c["name"]: c for c in pod["initContainers"] + pod["containers"]}
+for container in containers.values():
+    assert "ALL" in container["securityContext"]["capabilities"]["drop"]
+    assert "add" not in container["securityContext"]["capabilities"]
+    assert {m["name"] for m in container.get("volumeMounts", [])} <= set(volumes)
+exporter, loader = containers["exporter"], containers["loader"]
+assert exporter["restartPolicy"] == "Always" and exporter in pod["initContainers"]
+# Two scrapes fit between the loader's end and the exporter's, and the pod's grace is longer.
+monitor = load("kubernetes/podmonitor.yaml")
+endpoint, = monitor["spec"]["podMetricsEndpoints"]
+pause = exporter["lifecycle"]["preStop"]["sleep"]["seconds"]
+assert 2 * int(endpoint["interval"].rstrip("s")) < pause < pod["terminationGracePeriodSeconds"]
+# Prometheus finds the port by its name and the pod by its label; rules and dashboards find the job by its name.
+assert endpoint["port"] in [p["name"] for p in exporter["ports"]]
+assert monitor["spec"]["selector"]["matchLabels"].items() <= job["spec"]["template"]["metadata"]["labels"].items()
+name = load("prometheus/prometheus.yml")["scrape_configs"][0]["job_name"]
+assert {"targetLabel": "job", "replacement": name} in endpoint["relabelings"]
+# Loader and exporter mean the same folder, in memory.
+environment = {e["name"]: e["value"] for e in loader["env"]}
+assert f"--multiproc-dir={environment['PROMETHEUS_MULTIPROC_DIR']}" in exporter["command"]
+assert environment["PROMETHEUS_MULTIPROC_DIR"] in loader["command"][-1]
+for option in ("--pid-file", "--run-result"):
+    file = next(c.split("=")[1] for c in exporter["command"] if c.startswith(option))
+    assert file in loader["command"][-1], file
+assert volumes["metrics"]["emptyDir"]["medium"] == "Memory" and volumes["metrics"]["emptyDir"]["sizeLimit"]
+# One user for both; what profiles is the only one with a capability.
+assert pod["securityContext"]["runAsUser"] > 0 and not any("runAsUser" in c["securityContext"] for c in containers.values())
+patch, = load("kubernetes/profile-patch.yaml")["spec"]["template"]["spec"]["containers"]
+assert patch["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["SYS_PTRACE"]}
+assert {m["name"] for m in patch["volumeMounts"]} <= set(volumes)
+print("ok")
+PY
+    equal "$output" ok
+}
+
+@test "the exporter's options in the Job are ones that it has" {
+    run -0 yaml <<'PY'
+pod = load("kubernetes/job.yaml")["spec"]["template"]["spec"]
+exporter, = [c for c in pod["initContainers"] if c["name"] == "exporter"]
+print(*exporter["command"][1:])
+PY
+    local arguments=() help option
+    read -ra arguments <<<"$output"
+    ((${#arguments[@]} >= 4))
+    help=$(loader_exporter --help)
+    for option in "${arguments[@]}"; do
+        grep -qE -- "^ +${option%%=*} " <<<"$help" || fail "loader_exporter has no ${option%%=*}"
+    done
+    help=$(procrun --help)
+    mapfile -t arguments < <(grep -oP '(?<=procrun ).*' "$ROOT/docs/monitoring/kubernetes/job.yaml" | grep -oP -- '--[a-z]+(-[a-z]+)*')
+    equal "${arguments[*]}" '--pid-file --result'
+    for option in "${arguments[@]}"; do
+        grep -qE -- "^ +$option " <<<"$help" || fail "procrun has no $option"
+    done
+}

@@ -1,0 +1,65 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What a person types: targets, options, help.
+load ../lib/common
+
+@test "make without a target prints the help" {
+    run -0 make -C "$ROOT"
+    matches "$output" 'make profile-pyspy'
+}
+
+@test "help lists every script and every option with its default" {
+    run -0 make -C "$ROOT" help
+    local script name default n=0
+    for script in "$ROOT"/scripts/*; do
+        [[ -f $script && -x $script && ${script##*/} != help ]] || continue
+        matches "$output" "make ${script##*/}"
+        n=$((n + 1))
+    done
+    ((n >= 8))
+    while IFS=$'\t' read -r name default _; do
+        [[ $name == \#* ]] && continue
+        [[ $default == - ]] && default=
+        matches "$output" "$name +$default"
+    done <"$ROOT/scripts/options.tsv"
+}
+
+@test "every script answers --help with its purpose and its options" {
+    local script
+    for script in "$ROOT"/scripts/*; do
+        [[ -f $script && -x $script ]] || continue
+        run -0 --separate-stderr "$script" --help
+        [[ -n $output && -z $stderr ]] || fail "$script"
+        [[ $output != *"shellcheck"*"source-path"* ]] || fail "$script prints its directives"
+    done
+}
+
+@test "every target of the options table is a target of make" {
+    local target
+    for target in $(grep -v '^#' "$ROOT/scripts/options.tsv" | cut -f4 | tr ' ' '\n' | sort -u); do
+        run -0 make -C "$ROOT" -n "$target"
+    done
+}
+
+@test "a word that is no option exits 2 and says where options are" {
+    run -2 --separate-stderr "$ROOT/scripts/profile-pyspy" --rate=3
+    [[ -z $output ]]
+    matches "$stderr" "unexpected argument '--rate=3'.*--help"
+}
+
+@test "a rate that is no number exits 2 and names the option, through make too" {
+    RATE=fast run -2 "$ROOT/scripts/profile-pyspy"
+    matches "$output" "RATE: not a rate from 1 to 9999 Hz: 'fast'"
+    run -2 make -C "$ROOT" profile-pyspy RATE=100Hz
+    matches "$output" "RATE: not a rate from 1 to 9999 Hz: '100Hz'"
+}
+
+@test "the exit status of a script passes through make" {
+    run -2 make -C "$ROOT" report RUN=no-such-run
+    matches "$output" "no run folder 'no-such-run'"
+}
+
+@test "attaching and launching at once is refused" {
+    PID=1 WORKSPACE=/tmp run -2 "$ROOT/scripts/profile-pyspy"
+    matches "$output" 'PID attaches'
+}

@@ -1,0 +1,48 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The files for Prometheus: valid, and each alert fires when it should and not when it should not.
+load ../lib/common
+
+DOCS=$ROOT/docs/monitoring/prometheus
+TESTS=$FIXTURES/prometheus/rules.test.yml
+
+@test "promtool takes the configuration, with its rules" {
+    cp -r "$DOCS" "$BATS_TEST_TMPDIR/prometheus"
+    cd "$BATS_TEST_TMPDIR/prometheus" || return
+    mkdir -p targets
+    echo '[{"targets": ["127.0.0.1:9464"], "labels": {"run": "demo"}}]' >targets/demo.json
+    run -0 promtool check config prometheus.yml
+    matches "$output" 'SUCCESS: prometheus.yml is valid'
+    matches "$output" '[1-9][0-9]* rules found'
+    run -1 grep -iE 'warning|error:' <<<"$output"
+}
+
+@test "every alert fires when it should, and not when it should not" {
+    run -0 promtool test rules "$TESTS"
+    matches "$output" SUCCESS
+}
+
+@test "every alert is tested firing and not firing" {
+    local alert
+    run -0 grep -oP '^ +- alert: \K\w+' "$DOCS/alerts.yml"
+    ((${#lines[@]} >= 6))
+    for alert in "${lines[@]}"; do
+        # The line after alertname is exp_alerts where it fires.
+        grep -A1 "alertname: $alert\$" "$TESTS" | grep -q exp_alerts || fail "$alert never fires in $TESTS"
+    done
+}
+
+@test "a rule that is changed fails its test" {
+    local change copy=$BATS_TEST_TMPDIR/copy
+    mkdir -p "$copy/docs/monitoring" "$copy/tests/fixtures"
+    cp -r "$FIXTURES/prometheus" "$copy/tests/fixtures"
+    for change in 's/> 0.05/> 0.5/' 's/ == 1$/ == 0/' 's/> 1000/> 100/' 's/, 3600/, 36/' 's/up{job="qdrant_loader"} == 0/up == 0/' \
+        's/exit_code\[15m\]) > 0/exit_code[15m]) >= 0/' 's/hooks{state="missing"}/hooks/' 's/limit_ratio > 0.5/limit_ratio > 0.1/' 's/start_timestamp_seconds > 600/start_timestamp_seconds > 0/'; do
+        rm -rf "$copy/docs/monitoring/prometheus"
+        cp -r "$DOCS" "$copy/docs/monitoring/prometheus"
+        sed -i "$change" "$copy/docs/monitoring/prometheus/alerts.yml"
+        run ! cmp -s "$DOCS/alerts.yml" "$copy/docs/monitoring/prometheus/alerts.yml"
+        run -1 promtool test rules "$copy/tests/fixtures/prometheus/rules.test.yml"
+        matches "$output" FAILED
+    done
+}

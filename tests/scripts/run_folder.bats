@@ -1,0 +1,70 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The run folder: its names, its manifest, and what may not be written into it.
+load ../lib/common
+
+setup() {
+    export RESULTS=$BATS_TEST_TMPDIR/results
+}
+
+# with_run CODE: runs it in a script that has a run folder.
+with_run() {
+    bash -c '. "$ROOT/scripts/lib/common.sh"; . "$ROOT/scripts/lib/run.sh"; options_load; run_new demo; '"$1" demo
+}
+
+@test "two runs in one second get two folders, and latest is the newest" {
+    run -0 with_run 'first=$RUN; run_new demo; second=$RUN; [[ $first != "$second" ]]; basename "$second"'
+    equal "$(basename "$(readlink -f "$RESULTS/latest")")" "$output"
+    equal "$(find "$RESULTS" -maxdepth 1 -mindepth 1 -type d | wc -l)" 2
+}
+
+@test "twenty runs at once get twenty folders with a readable manifest each" {
+    local i
+    for ((i = 0; i < 20; i++)); do with_run : 3>&- & done
+    wait
+    equal "$(find "$RESULTS" -maxdepth 1 -mindepth 1 -type d | wc -l)" 20
+    equal "$(cat "$RESULTS"/*-demo*/run.json | jq -s 'map(.target) | unique | join(",")' -r)" demo
+}
+
+@test "numbers stay numbers in run.json, and what is not known is n/a" {
+    run -0 with_run 'run_set a 1.5 b n/a c "two words" d 0010x; jq -c "[.a, .b, .c, .d]" "$RUN/run.json"'
+    equal "$output" '[1.5,"n/a","two words","0010x"]'
+}
+
+@test "an unwritable results folder is exit 3 with the next step" {
+    : >"$BATS_TEST_TMPDIR/file"
+    RESULTS=$BATS_TEST_TMPDIR/file/results run -3 with_run :
+    matches "$output" 'cannot write to .*Set RESULTS'
+}
+
+@test "a full disk is exit 3, and says so" {
+    # A file system of its own, so that it can be full: needs the right to mount, which CI's root and this test's user
+    # namespace both have.
+    run -0 unshare -rm bash -c '
+        mkdir "$BATS_TEST_TMPDIR/full" && mount -t tmpfs -o size=64k,nr_inodes=64 tmpfs "$BATS_TEST_TMPDIR/full"
+        head -c 1M /dev/zero >"$BATS_TEST_TMPDIR/full/fill" 2>/dev/null
+        RESULTS=$BATS_TEST_TMPDIR/full bash -c "
+            . \"$ROOT/scripts/lib/common.sh\"; . \"$ROOT/scripts/lib/run.sh\"; options_load; run_new demo" demo
+        echo "status $?"'
+    matches "$output" 'cannot write .*(disk full)'
+    matches "$output" 'status [13]'
+}
+
+@test "secrets of the environment, of .env and of URLs are not in the manifest" {
+    printf 'LLM_API_KEY=sk-from-dotenv\n' >"$BATS_TEST_TMPDIR/.env"
+    printf 'llm:\n  api_key: "sk-from-yaml"\n' >"$BATS_TEST_TMPDIR/config.yaml"
+    export MY_TOKEN='t0ken/+*[x]'
+    run -0 with_run 'secrets_collect "$BATS_TEST_TMPDIR/.env" "$BATS_TEST_TMPDIR/config.yaml"
+        run_set command "x --api-key sk-in-argv t0ken/+*[x] sk-from-dotenv sk-from-yaml http://u:pw@h/ A_PASSWORD=hunter22"
+        cat "$RUN/run.json"'
+    matches "$output" 'redacted'
+    run -1 grep -rE 'sk-|t0ken|u:pw|hunter22' "$RESULTS"
+}
+
+@test "secrets are taken out of a stream, special characters and all" {
+    export MY_TOKEN='t0ken/+*[x].$^' OTHER_SECRET='back\slash|pipe#'
+    run -0 with_run 'secrets_collect; printf "%s\n" "a t0ken/+*[x].\$^ b" "c back\\slash|pipe# d" "plain t0ken" | redact_stream'
+    equal "$output" "a [redacted] b
+c [redacted] d
+plain t0ken"
+}
