@@ -16,6 +16,8 @@
 /* A client that keeps its connection open sends its next request by then. Longer than any scrape
  * interval in use. */
 #define IDLE_NS (INT64_C(600) * 1000000000)
+/* How often idle connections are looked at. */
+#define SWEEP_NS (INT64_C(1) * 1000000000)
 
 struct connection {
     struct connection *prev, *next; /* the newest first */
@@ -23,6 +25,7 @@ struct connection {
     int64_t deadline_ns;
     bool answering; /* a request is being answered */
     bool idle;      /* one was answered, and the next has not begun */
+    bool unread;    /* something had come when idle connections were looked at last */
     bool dropped;
 };
 
@@ -40,6 +43,7 @@ struct http {
     struct connection *first, *last;
     struct auth *auth;
     unsigned requests; /* being answered */
+    int64_t sweep_ns;  /* when to look at idle connections */
     struct http_stats stats;
 };
 
@@ -369,6 +373,20 @@ int64_t http_next(const struct http *h) {
     return next;
 }
 
+/* libmicrohttpd waits for edges, and misses the end of some clients that spoke nonsense: what has
+ * come and is not read within a sweep is not read at all. */
+static void sweep(struct http *h) {
+    for (struct connection *c = h->first; c; c = c->next) {
+        char byte;
+        bool unread =
+            c->idle && !c->answering && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
+
+        if (unread && c->unread)
+            drop(c, &h->stats.dropped_deadline);
+        c->unread = unread;
+    }
+}
+
 void http_run(struct http *h) {
     int64_t now;
 
@@ -378,6 +396,10 @@ void http_run(struct http *h) {
     for (struct connection *c = h->first; c; c = c->next) {
         if (c->deadline_ns <= now)
             drop(c, &h->stats.dropped_deadline);
+    }
+    if (now >= h->sweep_ns) {
+        h->sweep_ns = now + SWEEP_NS;
+        sweep(h);
     }
 }
 

@@ -104,7 +104,7 @@ static void write_http(const struct self *self, const struct http_stats *http, s
         family(page, "loader_exporter_http_connections", PAGE_GAUGE, "Open connections.");
 
     for (int code = 0; code < 600; code++) {
-        char name[8];
+        char name[12];
 
         if (http->requests[code] == 0 && code != 200)
             continue;

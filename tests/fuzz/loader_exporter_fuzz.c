@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
- * The reader of multiprocess files, from bytes to both formats of the page. Build and run:
+ * The reader of multiprocess files, from bytes to both formats of the page: tests/fuzz/run 60
+ * loader_exporter.
  *
- *     make fuzz-mmapdb SECONDS=60
- *
- * Input: the first byte chooses the file's name, the second where a second reading differs; then
- * the file.
+ * Input: the first byte chooses the names of the files, the second where a second reading differs;
+ * then the file. Built with -DSTANDALONE it needs no libFuzzer: SECONDS FILE... spoils the files at
+ * random for that long.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "../../helpers/loader_exporter/multiproc.h"
 #include "utf8.h"
@@ -32,12 +33,14 @@ static void check_page(const struct buf *out) {
         i += n;
     }
     check(out->len == 0 || out->data[out->len - 1] == '\n', "half a line");
-    for (const char *line = out->data; line && *line; line = strchr(line, '\n') + 1) {
-        const char *end = strchr(line, '\n');
+    for (size_t at = 0; at < out->len;) {
+        const char *line = out->data + at;
+        size_t len = (size_t)((const char *)memchr(line, '\n', out->len - at) - line);
 
-        check(*line != '\n', "an empty line");
+        check(len > 0, "an empty line");
         if (*line != '#')
-            check(memchr(line, ' ', (size_t)(end - line)) != NULL, "a sample without a value");
+            check(memchr(line, ' ', len) != NULL, "a sample without a value");
+        at += len + 1;
     }
 }
 
@@ -80,3 +83,50 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size) {
     multiproc_free(mp);
     return 0;
 }
+
+#ifdef STANDALONE
+static unsigned long long state = 88172645463325252u;
+
+static size_t chance(size_t below) {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (size_t)(state % below);
+}
+
+/* A few changes of the kind that break a reader: bits, bytes, lengths, a cut. */
+static size_t spoil(unsigned char *data, size_t size) {
+    static const int lengths[] = {-1, 0, 1, 4, 8, 100, 65535, 65536, 0x7fffffff, -28};
+
+    for (size_t n = chance(6); n > 0 && size > 12; n--) {
+        size_t at = chance(size - 4);
+
+        if (chance(3) == 0)
+            data[at] ^= (unsigned char)(1u << chance(8));
+        else if (chance(2) == 0)
+            memcpy(data + at, &lengths[chance(sizeof(lengths) / sizeof(lengths[0]))], 4);
+        else
+            data[at] = (unsigned char)"[]{}\",:\\u0 \377"[chance(12)];
+    }
+    return chance(4) == 0 ? chance(size + 1) : size;
+}
+
+int main(int argc, char **argv) {
+    time_t end = time(NULL) + (argc > 1 ? atoi(argv[1]) : 1);
+    unsigned long runs = 0;
+
+    while (time(NULL) < end) {
+        static unsigned char data[1 << 16];
+        FILE *file = fopen(argv[2 + chance((size_t)argc - 2)], "rb");
+        size_t size;
+
+        check(file != NULL, "an input that cannot be opened");
+        size = fread(data, 1, sizeof(data), file);
+        (void)fclose(file);
+        (void)LLVMFuzzerTestOneInput(data, spoil(data, size));
+        runs++;
+    }
+    (void)printf("%lu runs\n", runs);
+    return 0;
+}
+#endif
