@@ -10,6 +10,11 @@ pysample_start() {
     PYSAMPLE_PID=$JOB
 }
 
+# For the line that says how it goes: pysample rewrites its figures every few seconds.
+sampler_progress() {
+    printf '%s samples at %s Hz' "$(pysample_fact samples)" "$(pysample_fact rate_achieved)"
+}
+
 pysample_last_words() { tail -n 1 "$RUN/log/pysample.log"; }
 
 # pysample_fact KEY
