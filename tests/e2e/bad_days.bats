@@ -26,7 +26,7 @@ target_start() {
 # sampling: has the sampler been at work for a while?
 sampling() {
     [[ -s $RUN/samples.tsv ]] && grep -qs 'sampling begins' "$RUN/raw/marks.tsv" &&
-        (($(jq '.points // 0' "$RUN/raw/qdrant.counts.json" 2>/dev/null || echo 0) > 0))
+        grep -qsE '"points": [1-9]' "$RUN/raw/qdrant.counts.json"
 }
 
 # target_ends STATUS: it ends with that status, and nothing that it started is left.
