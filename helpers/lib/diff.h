@@ -34,11 +34,16 @@ struct diff {
     bool sorted[2];
     struct text_key *order; /* all of them in order, once they are sorted */
     struct stackfile file[2];
+    bool merge_lines; /* set before reading: frames lose their line numbers */
+    struct buf merged;
 };
 
 /* The struct must stay where it is until it is freed. */
 void diff_init(struct diff *d);
 void diff_free(struct diff *d);
+
+/* Begins run 0, the baseline, and then 1, the candidate: lines go to what is returned. */
+struct stackfile *diff_begin(struct diff *d, int run);
 
 /* Reads a file ("-": standard input) as run 0, the baseline, and then as 1, the candidate. Says how
  * many lines were no stacks. A file that cannot be read ends the program (exit 3). */

@@ -290,7 +290,6 @@ enum meter_life meter_read(struct procmeter *m, unsigned want, struct meter_read
         return METER_GONE;
     }
     memcpy(r->comm, st.comm, sizeof(r->comm));
-    r->state = st.state;
     read_lines(m, F_STATUS, status_line, sizeof(status_line) / sizeof(status_line[0]), value);
     read_lines(m, F_IO, io_line, sizeof(io_line) / sizeof(io_line[0]), value);
     value[METER_FDS] = count_fds(m);
@@ -310,6 +309,7 @@ enum meter_life meter_read(struct procmeter *m, unsigned want, struct meter_read
         r->state = '\0';
         life = METER_GONE;
     } else {
+        r->state = st.state;
         value[METER_CPU_USER] = (int64_t)st.utime * host->ns_per_tick;
         value[METER_CPU_SYSTEM] = (int64_t)st.stime * host->ns_per_tick;
         value[METER_MINFLT] = (int64_t)st.minflt;

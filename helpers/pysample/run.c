@@ -177,11 +177,22 @@ static bool sleep_until(struct recorder *r, const sigset_t *set, uint64_t at) {
     }
 }
 
+/* The process has ended; where it was one below the command, the command itself goes on. */
+static void lost_target(struct recorder *r) {
+    session_detach(r->s);
+    if (!r->opt->command || r->s->pid == r->opt->pid || session_adopt(r->s, r->opt->pid) != A_OK)
+        r->gone = true;
+}
+
 /* The target's Python, when it is there; a process that executes another program is found again. */
 static void attach(struct recorder *r, uint64_t now) {
+    pid_t below;
+
     if (now < r->next_attach)
         return;
-    r->next_attach = now + ATTACH_EVERY_NS;
+    /* Often at first, to miss little of a start; a command that is no Python for long is asked
+     * less. */
+    r->next_attach = now + (now - r->start < NS ? ATTACH_EVERY_NS : 10 * ATTACH_EVERY_NS);
     switch (session_attach(r->s)) {
     case A_OK:
         r->was_attached = true;
@@ -193,9 +204,13 @@ static void attach(struct recorder *r, uint64_t now) {
         session_explain_denied(r->s);
         exit(EX_FAIL);
     case A_GONE:
-        r->gone = true;
+        lost_target(r);
         break;
     case A_NOT_YET:
+        /* The command may be a script or a tool that starts Python below it. */
+        below = r->opt->command && r->s->pid == r->opt->pid ? session_find_below(r->opt->pid) : 0;
+        if (below)
+            (void)session_adopt(r->s, below);
         break;
     }
 }
@@ -226,14 +241,20 @@ static void sample(struct recorder *r, uint64_t now) {
         r->taken_views = true;
         break;
     case A_GONE:
-        r->gone = true;
+        lost_target(r);
         break;
     case A_REFUSED:
         die(EX_FAIL, "%d: %s", (int)r->s->pid, r->s->why);
     default:
+        r->taken_views = false;
+        if (r->s->ended) {
+            /* Python has been finalised, or another program was executed. */
+            session_detach(r->s);
+            views_take_text(&r->s->views, "[shutdown]");
+            break;
+        }
         r->s->torn++;
         r->s->samples++;
-        r->taken_views = false;
         views_take_text(&r->s->views, "<unknown>");
         if (++r->lost >= LOST_MAX)
             session_detach(r->s);

@@ -14,19 +14,19 @@
 
 enum {
     TRIES = 4,
+    BELOW_MAX = 4,      /* levels of processes below a command in which Python is looked for */
     FULL_NS = 100000000 /* memory is read at least so often, however still the process is */
 };
 
-enum attach session_open(struct session *s, pid_t pid) {
+enum attach session_adopt(struct session *s, pid_t pid) {
     struct proc_stat st;
     char status[8192];
     const char *p;
-    int root;
+    int root = proc_open_root("/proc");
 
-    *s = (struct session){.pid = pid, .ns_pid = pid, .procfd = -1, .rootfd = -1};
-    texts_open(&s->texts);
-    views_open(&s->views, &s->texts, &s->threads, &s->tasks);
-    root = proc_open_root("/proc");
+    if (s->procfd >= 0)
+        (void)close(s->procfd);
+    s->pid = s->ns_pid = pid;
     s->procfd = proc_open_pid(root, pid);
     (void)close(root);
     (void)snprintf(s->why, sizeof(s->why), "no such process");
@@ -45,6 +45,48 @@ enum attach session_open(struct session *s, pid_t pid) {
             s->ns_pid = (pid_t)strtol(end, NULL, 10);
     }
     return A_OK;
+}
+
+enum attach session_open(struct session *s, pid_t pid) {
+    *s = (struct session){.procfd = -1, .rootfd = -1};
+    texts_open(&s->texts);
+    views_open(&s->views, &s->texts, &s->threads, &s->tasks);
+    return session_adopt(s, pid);
+}
+
+static pid_t find_below(int root, pid_t pid, int depth) {
+    int procfd = proc_open_pid(root, pid);
+    struct py_binary binary;
+    char children[4096], name[64], why[512];
+    pid_t found = 0;
+    char *p = children;
+
+    if (procfd < 0)
+        return 0;
+    (void)snprintf(name, sizeof(name), "task/%d/children", pid);
+    if (depth > 0 && elf_find_python(procfd, &binary, why, sizeof(why)))
+        found = pid;
+    else if (depth < BELOW_MAX && proc_read(procfd, name, children, sizeof(children)) > 0) {
+        while (!found) {
+            char *end;
+            long child = strtol(p, &end, 10);
+
+            if (end == p)
+                break;
+            p = end;
+            found = find_below(root, (pid_t)child, depth + 1);
+        }
+    }
+    (void)close(procfd);
+    return found;
+}
+
+pid_t session_find_below(pid_t pid) {
+    int root = proc_open_root("/proc");
+    pid_t found = find_below(root, pid, 0);
+
+    (void)close(root);
+    return found;
 }
 
 bool session_alive(const struct session *s) {
@@ -288,8 +330,11 @@ static bool any_torn(const struct session *s) {
 
 enum attach session_sample(struct session *s, uint64_t now, uint64_t interval) {
     s->threads.interval_ns = interval;
-    if (!read_all(s, now))
+    if (!read_all(s, now)) {
+        mem_stale(&s->mem);
+        s->ended = !threads_ready(&s->threads);
         return session_alive(s) ? A_NOT_YET : A_GONE;
+    }
     if (!s->same)
         s->tasks.exact = was_exact(s);
     s->samples++;

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "elf.h"
+#include "pyelf.h"
 #include "views.h"
 
 enum attach {
@@ -38,6 +38,7 @@ struct session {
     bool stop;        /* stop the thread that holds the GIL while stacks are read */
     uint64_t stops;   /* how often one was */
     uint64_t read_ns; /* when memory was read last */
+    bool ended;       /* after A_NOT_YET: the interpreter is no longer initialised */
     bool same;        /* nothing has changed since the last sample: no memory was read */
     bool torn_now;    /* the last sample read has torn stacks */
     char why[512];
@@ -47,6 +48,10 @@ struct session {
 
 /* Opens /proc/PID. A_GONE: there is no such process. */
 enum attach session_open(struct session *s, pid_t pid);
+/* Goes over to another process, not yet attached to; sums are kept. */
+enum attach session_adopt(struct session *s, pid_t pid);
+/* A process below `pid` that has Python mapped, 0 = none. */
+pid_t session_find_below(pid_t pid);
 /* Looks for Python in it; may be called again after A_NOT_YET. `why` is filled unless A_OK. */
 enum attach session_attach(struct session *s);
 /* Forgets what was attached to (the process has executed another program); sums are kept. */

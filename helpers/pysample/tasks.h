@@ -7,11 +7,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "addrmap.h"
 #include "threads.h"
 
 enum {
     TASKS_MAX = 1 << 18,
-    CHAIN_MAX = 256,
+    CHAIN_MAX = 512,
 };
 
 enum task_state {
@@ -62,13 +63,6 @@ struct aio {
     uint64_t modules_used, next_look_ns;
 };
 
-/* A map from addresses to numbers, emptied in each sample without touching its memory. */
-struct addr_map {
-    uint64_t *addr;
-    uint32_t *value, *gen;
-    uint32_t bits, n, now;
-};
-
 struct tasks {
     struct world *w;
     struct codes *codes;
@@ -114,5 +108,34 @@ bool tasks_check(struct tasks *t, bool *checked, char *why, size_t cap);
 
 /* "Task-7"; false when the name is no longer there. */
 bool task_name(struct tasks *t, const struct task *task, char *out, size_t cap);
+
+/* ---- between the parts: chain.c, futures.c, edges.c ---- */
+
+enum verdict { V_OK, V_TORN, V_SKIP };
+
+/* Reads one task: state and await chain. V_SKIP: it is none, or has finished. */
+enum verdict read_task(struct tasks *t, struct task *k);
+struct task *task_add(struct tasks *t, uint64_t addr);
+
+/* Local i of a generator's frame, 0 = none. */
+uint64_t gen_local(struct tasks *t, uint64_t gen, uint32_t i);
+
+enum fut_state { F_PENDING, F_DONE, F_BAD };
+
+enum fut_state future_state(struct tasks *t, uint64_t fut, enum kind kind);
+/* Calls `each` with every done-callback of a future until it returns false. */
+void each_callback(struct tasks *t, uint64_t fut, enum kind kind,
+                   bool (*each)(struct tasks *t, uint64_t callback, void *arg), void *arg);
+/* Number of cells in the closure of a function, 0 = none; the tuple's items begin at *items. */
+uint64_t closure(struct tasks *t, uint64_t function, uint64_t *items);
+/* Sets marker, work and self by role, leaf and the innermost generator. */
+void describe_wait(struct tasks *t, struct task *k, uint64_t gen);
+
+/* Who awaits whom: children and parents of all tasks read. */
+void find_edges(struct tasks *t);
+/* Marks the tasks that runners wait for. */
+void mark_roots(struct tasks *t);
+/* Marks a task that runs, and all that await it. */
+void mark_hot(struct tasks *t, uint32_t i, int depth);
 
 #endif

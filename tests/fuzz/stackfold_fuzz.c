@@ -5,41 +5,13 @@
  *   - dependence on where the input is cut into pieces: read at once or in two pieces, the tree is
  * the same.
  */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "collapsed.h"
-#include "err.h"
+#include "ended.h"
 #include "stackfold/fold.h"
-
-/* In place of lib/err.c: a failure that ends the helper ends the input only. */
-static jmp_buf ended;
-
-void err_name(const char *name) {
-    (void)name;
-}
-
-void warn(const char *fmt, ...) {
-    (void)fmt;
-}
-
-void die(int status, const char *fmt, ...) {
-    (void)status;
-    (void)fmt;
-    longjmp(ended, 1);
-}
-
-void die_usage(const char *fmt, ...) {
-    (void)fmt;
-    longjmp(ended, 1);
-}
-
-int out_close(int status) {
-    return status;
-}
 
 struct run {
     struct calltree tree;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # pidfind, on real processes of the loader's shape (fixtures/loader-shape) and on recorded trees.
-# shellcheck disable=SC2016 # text for other programs
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154 # text for other programs; each test is a subshell; run sets stderr
 # Other loaders may run on the machine: what must be the only one is looked for inside of a tree of this test.
 load ../lib/common
 

@@ -57,6 +57,7 @@ sample() {
 # finish [SIGNAL]: ends the sampler; its exit status in $status.
 finish() {
     [[ -z ${1-} ]] || kill -s "$1" "$sampler"
+    until_true 30 gone "$sampler"
     status=0
     wait "$sampler" || status=$?
 }
@@ -240,9 +241,16 @@ PYTHON
     equal "$(column ctx_voluntary | head -n 1)" 9068 "2999 times 3, and the 71 of the main thread"
     rm -r tree/600/task/11*
     two_more_rows
-    finish INT
     equal "$(last threads_sleeping)" 1994
     equal "$(last ctx_voluntary) $(last run_delay_s)" "9068 0.005998"
+    # What the others use from now on comes on top of it.
+    sed 's/^\(voluntary_ctxt_switches:\).*/\1\t84/' tree/600/status >status
+    mv status tree/600/task/600/status
+    echo 700000 9000 3 >schedstat
+    mv schedstat tree/600/task/600/schedstat
+    two_more_rows
+    finish INT
+    equal "$(last ctx_voluntary) $(last run_delay_s) $(last oncpu_s)" "9081 0.006007 2.999700"
     equal "$(awk -F '\t' 'NR > 1 && $1 == t { n++ } NR == 2 { t = $1; n = 1 } END { print n }' threads.tsv)" 3000
 }
 
@@ -348,9 +356,11 @@ sockets_are() {
     start_target
     sample --rate 200 "$target"
     tell child 0.5
+    read -r user system <<<"$answer"
+    # More than the child used: only a sum holds both.
+    tell spin 0.8
     two_more_rows
     finish INT
-    read -r user system <<<"$answer"
     children=$(awk -F '\t' '/^[0-9]/ { print $2 }' "$ROWS" | sort -u | grep -vcx -e total -e "$target")
     equal "$children" 1 "children seen"
     # What it used after its last sample is not known.

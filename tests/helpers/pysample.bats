@@ -14,9 +14,9 @@ setup() {
 teardown() {
     local pid child
     for pid in "${STARTED[@]}"; do
-        for child in $(cat "/proc/$pid/task/$pid/children" 2>/dev/null); do
+        while read -rd ' ' child; do
             kill -9 "$child" 2>/dev/null || :
-        done
+        done 2>/dev/null <"/proc/$pid/task/$pid/children" || :
         kill -9 "$pid" 2>/dev/null || :
         wait "$pid" 2>/dev/null || :
     done
@@ -218,6 +218,21 @@ asyncio.run(main())'
     matches "$output" ';main \(program.py:6\);to_thread \(asyncio/threads.py:[0-9]+\);works \(program.py:5\);\[blocked: clock_nanosleep\] [0-9]+$'
 }
 
+@test "of a stack of thousands of frames the innermost are shown" {
+    PYTHON=$(find_python 12)
+    program '
+import sys, time
+sys.setrecursionlimit(10000)
+def deep(n):
+    if n: return deep(n - 1)
+    open(sys.argv[1], "w").close()
+    time.sleep(3600)
+deep(5000)'
+    run -0 --separate-stderr pysample --duration 200ms "$PID"
+    run -0 grep -v '^#' <<<"$output"
+    matches "$output" '^\[truncated\];deep \(program.py:5\);.*;deep \(program.py:7\);\[blocked: clock_nanosleep\] [0-9]+$'
+}
+
 @test "a packaged module is named as it is imported, however deep its directory" {
     PYTHON=$(find_python 12)
     mkdir -p "$DIR/src/deep/pack/inner"
@@ -241,6 +256,15 @@ wait()' "$DIR/src/deep"
     run -0 grep -q 'import.*_find_and_load' "$DIR/wall"
     run -0 grep -q ';\[sleep 0.3s\] 2[0-9]*\|;\[sleep 0.3s\] 3[0-9]*' "$DIR/wall"
     run -0 python3 "$PROGRAMS/check.py" sum "$DIR/summary" "$DIR/wall"
+}
+
+@test "a Python that a launched script starts is found below it, and the next one too" {
+    local python
+    python=$(find_python 12)
+    run -5 --separate-stderr pysample --rate 500 --wall "$DIR/wall" -- bash -c \
+        "$python -c 'import time; time.sleep(0.3)'; $python -c 'import asyncio; asyncio.run(asyncio.sleep(0.4))'; exit 5"
+    run -0 grep -q '^<module> (<string>:1);\[blocked: clock_nanosleep\] ' "$DIR/wall"
+    run -0 grep -q ';\[sleep 0.4s\] ' "$DIR/wall"
 }
 
 @test "a command that a signal ends gives 128 and its number" {
@@ -317,6 +341,30 @@ time.sleep(1)'
     matches "$stderr" "^pysample: $PID: it runs Python 3\.[0-9]+\.[0-9]+; only 3\.12 and 3\.13 are known$"
 }
 
+@test "a stripped library that was deleted since is read all the same" {
+    local library
+    PYTHON=$(find_python 12)
+    library=$("$PYTHON" -c 'import sysconfig; v = sysconfig.get_config_var; print(v("LIBDIR") + "/" + v("INSTSONAME") if v("Py_ENABLE_SHARED") else "")')
+    if [[ -n $library ]]; then
+        strip -s -o "$DIR/${library##*/}" "$library"
+    else # a static build: the program itself
+        strip -s -o "$DIR/python" "$PYTHON"
+        PYTHONHOME=$("$PYTHON" -c 'import sys; print(sys.base_prefix)')
+        export PYTHONHOME
+        PYTHON=$DIR/python
+    fi
+    LD_LIBRARY_PATH=$DIR program '
+import asyncio, sys
+async def main():
+    open(sys.argv[1], "w").close()
+    await asyncio.sleep(3600)
+asyncio.run(main())'
+    run -0 grep -q "$DIR" "/proc/$PID/maps"
+    rm -f "$DIR"/libpython* "$DIR/python"
+    run -0 --separate-stderr pysample --pstree "$PID"
+    matches "$output" $'\n    main \\(program.py:5\\)\n    sleep '
+}
+
 @test "a process that is not there is a failure" {
     run -3 --separate-stderr pysample 4194303
     equal "$stderr" "pysample: 4194303: no such process"
@@ -354,6 +402,21 @@ time.sleep(3600)'
     STARTED+=("$PID")
     run -0 --separate-stderr pysample --json "$PID"
     equal "$(jq -r '.threads[0] | "\(.tid) \(.state)"' <<<"$output")" "1 [blocked: clock_nanosleep]"
+}
+
+@test "memory with words changed at random neither crashes nor hangs the reader" {
+    local sources=()
+    for file in "$ROOT"/helpers/pysample/*.c "$ROOT"/helpers/lib/*.c; do
+        [[ $file == */main.c ]] || sources+=("$file")
+    done
+    cc -std=c11 -D_GNU_SOURCE -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all "-I$ROOT/helpers/lib" \
+        "-I$ROOT/helpers" -o "$DIR/spoil" "$ROOT/tests/fuzz/pysample_spoil.c" "${sources[@]}" -lm
+    PYTHON=$(find_python 12)
+    rm -f "$DIR/truth"
+    start "$PYTHON" "$PROGRAMS/zoo.py" "$DIR/truth" spin
+    until_true 30 test -e "$DIR/truth"
+    run -0 timeout 120 "$DIR/spoil" "$PID" 700 "${FUZZ_SEED:-1}"
+    matches "$output" '^700 samples, [1-9][0-9]* torn, '
 }
 
 @test "--pstree prints the tree, with children below those that await them" {

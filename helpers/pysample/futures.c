@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+#include "tasks.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { CLOSURE_MAX = 32, CALLBACKS_MAX = 4096 };
+
+uint64_t gen_local(struct tasks *t, uint64_t gen, uint32_t i) {
+    uint64_t v;
+
+    return mem_u64(t->w->m, gen + t->w->l->gen_frame + t->w->l->fr_locals + 8ULL * i, &v) ? v : 0;
+}
+
+/* Text of a sleep: to three digits where the delay is that round a number, else to one, so that a
+ * computed delay does not give a line of its own to every sample. */
+static uint32_t sleep_marker(struct tasks *t, uint64_t gen) {
+    uint64_t bits;
+    double delay, rounded;
+    char text[64];
+    uint32_t i;
+
+    if (!py_number(t->w, gen_local(t, gen, 0), &delay) || !isfinite(delay) || delay < 0 ||
+        delay > 1e9)
+        return text_id(t->texts, "[sleep]");
+    memcpy(&bits, &delay, sizeof(bits));
+    i = (uint32_t)((bits * 0x9e3779b97f4a7c15ULL) >> 58);
+    if (t->sleeps[i].text && t->sleeps[i].bits == bits)
+        return t->sleeps[i].text;
+    (void)snprintf(text, sizeof(text), "%.3g", delay);
+    rounded = strtod(text, NULL);
+    if (fabs(rounded - delay) > delay * 1e-9)
+        (void)snprintf(text, sizeof(text), "%.1g", delay);
+    rounded = strtod(text, NULL);
+    /* Without an exponent where that is readable. */
+    if (rounded >= 1000)
+        (void)snprintf(text, sizeof(text), "[sleep %.0fs]", rounded);
+    else
+        (void)snprintf(text, sizeof(text), "[sleep %.3gs]", rounded);
+    t->sleeps[i].bits = bits;
+    t->sleeps[i].text = text_id(t->texts, text);
+    return t->sleeps[i].text;
+}
+
+enum fut_state future_state(struct tasks *t, uint64_t fut, enum kind kind) {
+    const struct layout *l = t->w->l;
+    uint32_t state;
+    uint64_t v;
+
+    /* Where Task and Future come from C, state has a fixed place; the pure-Python ones keep a str.
+     */
+    if (kind == K_GATHER) {
+        const struct type_info *info = py_type(t->w, fut);
+
+        if (!info)
+            return F_BAD;
+        kind = info->flags & TYPE_FLAG_MANAGED_DICT && info->basicsize < l->fut_basicsize
+                   ? K_PYFUTURE
+                   : K_FUTURE;
+    }
+    if (kind == K_TASK || kind == K_FUTURE) {
+        if (!mem_u32(t->w->m, fut + l->fut_state, &state) || state > 2)
+            return F_BAD;
+        return state == 0 ? F_PENDING : F_DONE;
+    }
+    v = py_attr(t->w, fut, N_STATE);
+    if (!v)
+        return F_PENDING; /* class attribute: not set on the instance before it is done */
+    return py_str_is(t->w, v, "PENDING") ? F_PENDING : F_DONE;
+}
+
+/* Calls `each` with every done-callback of a future until it returns false. */
+void each_callback(struct tasks *t, uint64_t fut, enum kind kind,
+                   bool (*each)(struct tasks *t, uint64_t callback, void *arg), void *arg) {
+    const struct layout *l = t->w->l;
+    uint64_t list, size, items, cb;
+
+    if (kind == K_PYTASK || kind == K_PYFUTURE) {
+        list = py_attr(t->w, fut, N_CALLBACKS);
+    } else {
+        if (!mem_u64(t->w->m, fut + l->fut_callback0, &cb) ||
+            !mem_u64(t->w->m, fut + l->fut_callbacks, &list))
+            return;
+        if (cb && !each(t, cb, arg))
+            return;
+    }
+    if (!list || py_kind(t->w, list) != K_LIST || !mem_u64(t->w->m, list + LIST_SIZE, &size) ||
+        !mem_u64(t->w->m, list + LIST_ITEMS, &items) || size > CALLBACKS_MAX)
+        return;
+    for (uint64_t i = 0; i < size; i++) {
+        uint64_t pair;
+
+        if (!mem_u64(t->w->m, items + 8 * i, &pair) || py_kind(t->w, pair) != K_TUPLE ||
+            !mem_u64(t->w->m, pair + TUPLE_ITEMS, &cb))
+            return;
+        if (cb && !each(t, cb, arg))
+            return;
+    }
+}
+
+/* Number of cells in the closure of a function, 0 = none; the tuple's items begin at *items. */
+uint64_t closure(struct tasks *t, uint64_t function, uint64_t *items) {
+    uint64_t tuple, n;
+
+    if (!mem_u64(t->w->m, function + FUNC_CLOSURE, &tuple) || tuple == 0 ||
+        py_kind(t->w, tuple) != K_TUPLE || !mem_u64(t->w->m, tuple + TUPLE_SIZE, &n) ||
+        n > CLOSURE_MAX)
+        return 0;
+    *items = tuple + TUPLE_ITEMS;
+    return n;
+}
+
+/* A future made by wrap_future carries, in the closure of its first callback, the concurrent one it
+ * stands for. */
+static bool find_work(struct tasks *t, uint64_t callback, void *arg) {
+    uint64_t *work = arg, items, cell, content;
+    uint64_t n;
+
+    if (py_kind(t->w, callback) != K_FUNCTION)
+        return true;
+    n = closure(t, callback, &items);
+    for (uint64_t i = 0; i < n; i++) {
+        if (mem_u64(t->w->m, items + 8 * i, &cell) && mem_u64(t->w->m, cell + WRAPPED, &content) &&
+            content && py_kind(t->w, content) == K_CONCURRENT) {
+            *work = content;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Work for an executor that no thread has: still in its queue, or with another process. */
+static uint32_t work_marker(struct tasks *t, uint64_t work) {
+    uint64_t state = py_attr(t->w, work, N_STATE);
+
+    return state && py_str_is(t->w, state, "PENDING") ? t->marker_queued : t->marker_executor;
+}
+
+/* What a wait for this future is called, and what else is to be known of it. */
+void describe_wait(struct tasks *t, struct task *k, uint64_t gen) {
+    k->marker = t->markers[k->role];
+    k->work = k->self = 0;
+    switch (k->role) {
+    case R_SLEEP:
+        k->marker = sleep_marker(t, gen);
+        break;
+    case R_TASKGROUP:
+    case R_AS_COMPLETED_SELF:
+        k->self = gen_local(t, gen, 0);
+        break;
+    case R_AS_COMPLETED:
+        k->self = gen;
+        break;
+    default:
+        if (is_task(k->leaf_kind))
+            k->marker = t->marker_task;
+        else if (k->leaf_kind == K_GATHER)
+            k->marker = t->marker_gather;
+        else if (k->leaf)
+            each_callback(t, k->leaf, k->leaf_kind, find_work, &k->work);
+        if (k->work)
+            k->marker = work_marker(t, k->work);
+    }
+}
