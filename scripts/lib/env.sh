@@ -213,14 +213,15 @@ real_python() { "$1" -c 'import sys; print(getattr(sys, "_base_executable", sys.
 
 build_loader_env() {
     "$TOOLS_BIN/uv" venv --quiet --python "$BASE_PYTHON" "$1" &&
-        "$TOOLS_BIN/uv" pip install --python "$1/bin/python" --override "$ROOT/scripts/env/loader-overrides.txt" \
+        # Byte code now, as a loader that has run before has it: else each run compiles 3,400 modules where it may not write it.
+        "$TOOLS_BIN/uv" pip install --compile-bytecode --python "$1/bin/python" --override "$ROOT/scripts/env/loader-overrides.txt" \
             -r "$ROOT/scripts/env/loader.txt"
 }
 
 # need_loader_env: the loader's own environment (after need_tools): LOADER_ENV_PYTHON.
 need_loader_env() {
     BASE_PYTHON=$(find_cpython_312)
-    env_build loader "$("$BASE_PYTHON" -VV)" build_loader_env "$ROOT/scripts/env/loader.txt" "$ROOT/scripts/env/loader-overrides.txt"
+    env_build loader "compiled, $("$BASE_PYTHON" -VV)" build_loader_env "$ROOT/scripts/env/loader.txt" "$ROOT/scripts/env/loader-overrides.txt"
     LOADER_ENV_PYTHON=$ENV_DIR/bin/python
     export LOADER_ENV_PYTHON
 }
