@@ -199,6 +199,17 @@ never_falls() {
     never_falls
 }
 
+@test "a sum that the kernel lets fall does not fall in the rows" {
+    cp -r "$TREES/pid-reuse" tree
+    sample --proc tree --rate 100 500
+    sed 's/^rchar: .*/rchar: 900/; s/^wchar: .*/wchar: 2500/' tree/500/io >io
+    mv io tree/500/io
+    two_more_rows
+    finish INT
+    equal "$(last io_rchar 500) $(last io_wchar 500)" "1000 2500"
+    equal "$(last io_rchar) $(last io_wchar)" "2000 4500"
+}
+
 @test "a target whose pid is reused has exited" {
     cp -r "$TREES/pid-reuse" tree
     sample --proc tree --rate 100 501
