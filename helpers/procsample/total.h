@@ -11,7 +11,7 @@
 
 struct total {
     int64_t ended[METER_CUMULATIVE]; /* used by processes that have ended */
-    bool known[METER_CUMULATIVE]; /* of any process, ever */
+    bool known[METER_CUMULATIVE];    /* of any process, ever */
     struct meter_reading sum;
 };
 
