@@ -16,7 +16,7 @@
 #include "page.h"
 
 /* Series of one folder; a file that wants more is read no further. */
-#define MODEL_SERIES_MAX 200000
+#define MODEL_SERIES_MAX 50000
 
 /* Why an entry of a file is left out. */
 enum entry_fault {

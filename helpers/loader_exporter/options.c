@@ -14,7 +14,7 @@
 
 static const char usage[] =
     "usage: loader_exporter [OPTION]... SOURCE...\n"
-    "   or: loader_exporter [OPTION]... --loader NAME SOURCE... [--loader NAME SOURCE...]...\n"
+    "   or: loader_exporter [OPTION]... {--loader NAME SOURCE...}...\n"
     "   or: loader_exporter [OPTION]... --watch DIR\n"
     "Serve metrics of QDrant Loaders to Prometheus, read from outside the processes.\n"
     "\n"

@@ -75,6 +75,7 @@ RAW: dict[str, Callable[[], bytes]] = {
     "cut-in-length": lambda: cut(2),
     "cut-in-key": lambda: cut(20),
     "cut-in-value": lambda: cut(len(BEHIND) - 10),
+    "cut-in-padding": lambda: db(GOOD, BEHIND, used=8 + len(GOOD) + len(BEHIND) - 4),
     "length-negative": lambda: with_length(-1),
     "length-zero": lambda: with_length(0),
     "length-backwards": lambda: with_length(-28),
@@ -110,6 +111,7 @@ RAW: dict[str, Callable[[], bytes]] = {
     "good-as-gauge": lambda: db(entry(key("good", "good"), 4.0)),
     "summary-clash": lambda: db(entry(key("good_total", "good_total_count"), 1), entry(key("good_total", "good_total_sum"), 2)),
     "10000-series": lambda: big(10000),
+    "60000-series": lambda: big(60000),
 }
 
 

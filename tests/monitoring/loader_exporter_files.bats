@@ -10,6 +10,10 @@ setup() {
     mkdir -m 0700 "$DIR"
 }
 
+teardown() {
+    [[ -z ${LOADER-} ]] || kill -9 "$LOADER" 2>/dev/null || :
+}
+
 # page [OPTION…]: one page in $output and in $PAGE.
 page() {
     PAGE=$BATS_TEST_TMPDIR/page
@@ -103,6 +107,19 @@ m.CPU_USAGE.set(12.5)'
     "$PY" "$MULTIPROC" text "$PAGE"
 }
 
+@test "more than 4096 files, or 50000 series, are read up to there, and counted" {
+    local n
+    for n in {1..4100}; do : >"$DIR/counter_$n.db"; done
+    page
+    equal "$(value 'loader_exporter_bad_files_total{reason="limit"}')" 4.0
+    equal "$(value 'loader_exporter_multiprocess_files{state="empty"}')" 4096.0
+    rm "$DIR"/*
+    raw counter_1.db 60000-series
+    page
+    equal "$(value 'loader_exporter_bad_files_total{reason="limit"}')" 1.0
+    equal "$(grep -c '^big_total{' "$PAGE")" 50000
+}
+
 @test "an empty file is no fault" {
     raw counter_1.db good
     raw counter_2.db empty
@@ -133,6 +150,7 @@ m.CPU_USAGE.set(12.5)'
 @test "a file cut in a length is bad, but the entries before count" { bad cut-in-length used 14.0; }
 @test "a file cut in a key is bad, but the entries before count" { bad cut-in-key used 14.0; }
 @test "a file cut in a value is bad, but the entries before count" { bad cut-in-value used 14.0; }
+@test "an entry that ends a little above used is bad" { bad cut-in-padding entry 14.0; }
 @test "a negative length ends the file" { bad length-negative entry 14.0; }
 @test "a length of 0 ends the file" { bad length-zero entry 14.0; }
 @test "a length of -28 does not walk backwards" { bad length-backwards entry 14.0; }
@@ -303,6 +321,15 @@ m.CPU_USAGE.set(12.5)'
         equal "$(value good_total)" 7.0
         page --uid 12345
         equal "$(value good_total)" 14.0
+        # The loader's own user's files are read.
+        mkfifo "$BATS_TEST_TMPDIR/in"
+        exec {IN}<>"$BATS_TEST_TMPDIR/in"
+        "$PY" -c 'import os, sys; os.setuid(12345); print(flush=True); sys.stdin.read()' <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/up" 3>&- &
+        LOADER=$!
+        until_true 10 test -s "$BATS_TEST_TMPDIR/up"
+        page --pid "$LOADER"
+        equal "$(value good_total)" 14.0
+        kill -9 "$LOADER"
     else
         chmod 0 "$DIR/counter_2.db"
         page

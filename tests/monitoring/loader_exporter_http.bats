@@ -61,6 +61,24 @@ code_of() {
     matches "$(dropped crowd)" '^[3-9][0-9]\.0$'
 }
 
+@test "a client that keeps its connection is kept before those that never asked" {
+    start --multiproc-dir "$DIR" --web.max-connections 32
+    run -0 "$PY" - "$PORT" <<'X'
+import http.client, socket, sys
+port = int(sys.argv[1])
+good = http.client.HTTPConnection("127.0.0.1", port)
+for _ in range(3):
+    good.request("GET", "/metrics")
+    assert good.getresponse().read()
+    here = good.sock.getsockname()
+    bad = [socket.create_connection(("127.0.0.1", port)) for _ in range(100)]
+good.request("GET", "/metrics")
+assert good.getresponse().read() and good.sock.getsockname() == here
+print("kept")
+X
+    equal "$output" kept
+}
+
 @test "clients that do not read their answers are dropped, and memory stays small" {
     "$PY" "$ROOT/tests/lib/multiproc.py" raw "$DIR/counter_1.db" 10000-series
     start --multiproc-dir "$DIR" --web.deadline 2 --web.max-requests 10
