@@ -39,7 +39,8 @@ shorten_imports() {
 # no_samples_reason: why a profile is empty, as far as can be seen.
 no_samples_reason() {
     local words
-    words=$(grep -ahE 'Error|error|Permission|denied' "$RUN/log/py-spy.log" 2>/dev/null | tail -n 1) || :
+    # py-spy's own words; a backtrace follows them.
+    words=$(grep -ahE '^(py-spy> )?(Error|Reason)|denied|not permitted' "$RUN/log/py-spy.log" 2>/dev/null | tail -n 1) || :
     if [[ $words == *ermission* || $words == *"not permitted"* ]]; then
         printf 'no right to read the loader (%s). Run make doctor, or let the harness launch the loader' "$words"
     elif [[ -n $words ]]; then

@@ -38,7 +38,7 @@ run_set() {
             .[$p[$i]] = ($p[$i + 1] | if test("^-?[0-9]+([.][0-9]+)?$") then tonumber else . end))
         ' --args -- "${pairs[@]}" >"$file.new" && mv "$file.new" "$file" || {
         say "cannot write $file. Is the disk full?"
-        return 1
+        exit 3
     }
 }
 

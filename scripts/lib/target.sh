@@ -134,7 +134,9 @@ target_launch() {
     run_set command "$(printf '%q ' "${LOADER_CMD[@]}" "${LOADER_ARGS[@]}" "$@")"
     exec {LOG_FD}> >(
         trap '' INT TERM HUP
-        redact_stream -u >"$RUN/log/loader.log"
+        redact_stream -u >"$RUN/log/loader.log" || say "log/loader.log is not complete. Is the disk full?"
+        # A loader that cannot print any more would stop working.
+        cat >/dev/null
     )
     LOG_FILTER=$!
     set -m
@@ -163,7 +165,7 @@ target_find() {
     if [[ $1 == find ]]; then
         found=$(pidfind) || status=$?
     elif [[ $1 =~ ^[1-9][0-9]*$ ]]; then
-        found=$(pidfind --pid "$1" --wait 30s) || status=$?
+        found=$(pidfind --pid "$1" --wait 10s) || status=$?
     else
         die 2 bad-option "PID: not a process id, nor 'find': '$1'"
     fi
