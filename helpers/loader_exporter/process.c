@@ -133,7 +133,7 @@ static void read_tree(struct process *p, struct proctree *tree, unsigned want, i
     for (size_t i = 0; i < tree->n;) {
         struct tree_node *node = &tree->node[i];
         enum meter_life life;
-        struct meter_reading r;
+        struct meter_reading r = {0};
 
         if (!node->user && !adopt(p, tree, node)) {
             drop(tree, i);

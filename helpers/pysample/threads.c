@@ -6,7 +6,7 @@
 
 #include "buf.h"
 
-enum { TRIES = 4, HOPS_MAX = 1 << 17, LOCALS_MAX = 64, WAITED_MAX_NS = 200000000 };
+enum { TRIES = 4, HOPS_MAX = 1 << 17, LOCALS_MAX = 64, WAITED_MAX_NS = 1000000000 };
 
 void threads_open(struct threads *t, struct world *w, struct codes *codes, struct os *os,
                   uint64_t runtime) {

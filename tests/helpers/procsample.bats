@@ -199,6 +199,17 @@ never_falls() {
     never_falls
 }
 
+@test "a sum that the kernel lets fall does not fall in the rows" {
+    cp -r "$TREES/pid-reuse" tree
+    sample --proc tree --rate 100 500
+    sed 's/^rchar: .*/rchar: 900/; s/^wchar: .*/wchar: 2500/' tree/500/io >io
+    mv io tree/500/io
+    two_more_rows
+    finish INT
+    equal "$(last io_rchar 500) $(last io_wchar 500)" "1000 2500"
+    equal "$(last io_rchar) $(last io_wchar)" "2000 4500"
+}
+
 @test "a target whose pid is reused has exited" {
     cp -r "$TREES/pid-reuse" tree
     sample --proc tree --rate 100 501
@@ -461,15 +472,15 @@ seen() {
     equal $((samples + missed)) 2001
     equal "$(column t_s | wc -l)" "$samples"
     near "$(header rate_achieved)" "$(column t_s | awk 'NR == 1 { a = $1 } END { print (NR - 1) / ($1 - a) }')" 0.1
-    near "$(last t_s)" 2 0.1
+    near "$(last t_s)" 2 0.5
     # No sample comes before its slot: sample k stands in slot k or later, and one slot has one sample.
     column t_s | awk '$1 * 1000 + 0.001 < NR - 1 || $1 <= before && NR > 1 { exit 1 } { before = $1 }'
 }
 
 @test "a rate that is no whole number of milliseconds does not drift" {
     start_target
-    run -0 procsample --light --no-tree --rate 300 --count 301 --output "$ROWS" "$target"
-    near "$(last t_s)" "$(awk -v n=$((300 + $(header missed))) 'BEGIN { print n / 300 }')" 0.02
+    run -0 procsample --light --no-tree --rate 700 --count 701 --output "$ROWS" "$target"
+    near "$(last t_s)" "$(awk -v n=$((700 + $(header missed))) 'BEGIN { print n / 700 }')" 0.15
 }
 
 @test "slots that pass while the sampler is stopped are counted as missed" {
@@ -482,7 +493,7 @@ seen() {
     two_more_rows
     finish TERM
     (($(header missed) >= 45)) || fail "missed: $(header missed)"
-    near "$(awk -v t="$(last t_s)" 'BEGIN { print t * 100 }')" $(($(header samples) + $(header missed) - 1)) 5
+    near "$(awk -v t="$(last t_s)" 'BEGIN { print t * 100 }')" $(($(header samples) + $(header missed) - 1)) 20
 }
 
 wall_after() {
@@ -497,9 +508,9 @@ wall_after() {
 
 @test "PSS is read once a second, and is n/a in between" {
     start_target
-    run -0 procsample --rate 20 --duration 2s --output "$ROWS" "$target"
+    run -0 procsample --rate 20 --duration 2500ms --output "$ROWS" "$target"
     equal "$(header pss_readings)" 3
-    near "$(header pss_interval_achieved_s)" 1 0.11
+    near "$(header pss_interval_achieved_s)" 1 0.26
     equal "$(column pss_kib | grep -vc n/a)" 3
     equal "$(column uss_kib | grep -vc n/a)" 3
     (($(column pss_kib | grep -c n/a) >= 30))

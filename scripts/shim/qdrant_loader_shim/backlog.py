@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -74,7 +75,8 @@ class Batch:
     def end(self, call: Any, result: Any, raised: BaseException | None) -> None:
         ids, share, token = call
         BACKLOG.move(-share[0], -share[1])
-        SHARE.reset(token)
+        with suppress(ValueError):  # closed by other code than it ran in
+            SHARE.reset(token)
         with BACKLOG.lock:
             BACKLOG.to_chunk -= ids
             BACKLOG.for_thread -= ids

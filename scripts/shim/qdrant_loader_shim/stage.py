@@ -8,6 +8,7 @@ worker's) is a part of that call: where it raises and the outer one does not, th
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from contextvars import ContextVar, Token
 from time import perf_counter
 from typing import Any
@@ -102,7 +103,9 @@ class Stage:
 
     def end(self, call: Call, result: Any, raised: BaseException | None) -> None:
         if call.token is not None:
-            CURRENT.reset(call.token)
+            # A coroutine that is thrown away may be closed by other code than it ran in.
+            with suppress(ValueError):
+                CURRENT.reset(call.token)
         if call.outer is not None and call.outer.stage == self.name:
             call.outer.error = call.error if raised is None else type(raised).__name__
             return

@@ -119,7 +119,7 @@ decoder() {
 
 @test "every panel and annotation has data in a Prometheus that holds two recorded ingests, and can be drawn" {
     recorded_start "$BATS_TEST_TMPDIR"
-    # Kept where one asks for them, to be looked at: DRAW=/tmp/panels bats tests/scripts/grafana.bats
+    # Kept where one asks for them, to be looked at: DRAW=/tmp/panels bats tests/monitoring/grafana.bats
     local pictures=${DRAW:-$BATS_TEST_TMPDIR/panels}
     mkdir -p "$pictures"
     run -0 check draw "$PROMETHEUS" "$BEGIN" "$END" "$pictures" "${DASHBOARDS[@]}"
