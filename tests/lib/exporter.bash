@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 # Loaded by the loader_exporter_*.bats files that need a running exporter: `load ../lib/exporter`.
 
+# Pids of what a test has started besides the exporter.
+STARTED=()
+
 # start OPTION…: an exporter on a free port, its address in $ADDR; its messages in $LOG.
 start() {
     LOG=$BATS_TEST_TMPDIR/exporter.log

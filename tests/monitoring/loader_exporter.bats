@@ -8,7 +8,6 @@ setup() {
     PY=${LOADER_ENV_PYTHON:?"the loader environment's Python"}
     MULTIPROC=$ROOT/tests/lib/multiproc.py
     DIR=$BATS_TEST_TMPDIR/multiproc
-    STARTED=()
     mkdir -m 0700 "$DIR"
 }
 
@@ -287,7 +286,7 @@ input()' <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out" 3>&- &
     printf '\n' >&"$IN"
     until_true 10 grep -qs alone "$BATS_TEST_TMPDIR/out"
     until_true 5 shows qdrant_loader_process_processes 1.0
-    until_true 10 grep -qs done "$BATS_TEST_TMPDIR/out"
+    until_true 10 grep -qs 'done' "$BATS_TEST_TMPDIR/out"
     # 1 s of the process, 0.4 s and the start of Python of its child.
     until_true 5 used_cpu 1.35 4
     user=$(cpu)

@@ -10,7 +10,6 @@ setup() {
     PID_FILE=$BATS_TEST_TMPDIR/pid
     RESULT=$BATS_TEST_TMPDIR/result.tsv
     SNAPSHOT=$BATS_TEST_TMPDIR/loader.prom
-    STARTED=()
     mkdir -m 0700 "$DIR"
     "$PY" "$ROOT/tests/lib/multiproc.py" raw "$DIR/counter_1.db" good
 }

@@ -323,7 +323,7 @@ m.CPU_USAGE.set(12.5)'
         equal "$(value good_total)" 14.0
         # The loader's own user's files are read.
         mkfifo "$BATS_TEST_TMPDIR/in"
-        exec {IN}<>"$BATS_TEST_TMPDIR/in"
+        exec 9<>"$BATS_TEST_TMPDIR/in"
         "$PY" -c 'import os, sys; os.setuid(12345); print(flush=True); sys.stdin.read()' <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/up" 3>&- &
         LOADER=$!
         until_true 10 test -s "$BATS_TEST_TMPDIR/up"

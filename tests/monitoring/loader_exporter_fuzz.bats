@@ -6,7 +6,6 @@ load ../lib/exporter
 
 setup() {
     PY=${LOADER_ENV_PYTHON:?"the loader environment's Python"}
-    STARTED=()
 }
 
 teardown() {

@@ -11,7 +11,6 @@ setup() {
     PY=${LOADER_ENV_PYTHON:?"the loader environment's Python"}
     DIR=$BATS_TEST_TMPDIR/multiproc
     WEB=$BATS_TEST_TMPDIR/web.yml
-    STARTED=()
     mkdir -m 0700 "$DIR"
     "$PY" "$ROOT/tests/lib/multiproc.py" raw "$DIR/counter_1.db" good
 }
