@@ -18,11 +18,13 @@ LIB_OBJ := $(LIB_SRC:helpers/%.c=$(BUILD)/obj/%.o)
 # A helper is one .c file, or a folder of its own name where it outgrew one.
 TOOLS := $(patsubst helpers/%.c,%,$(wildcard helpers/*.c)) \
 	$(filter-out lib,$(patsubst helpers/%/main.c,%,$(wildcard helpers/*/main.c)))
-BINS := $(TOOLS:%=$(BUILD)/bin/%)
+# The exporter is the one helper that needs libraries which a machine may not have; `make metrics` installs them.
+LEFT_OUT := $(if $(and $(wildcard /usr/include/microhttpd.h),$(wildcard /usr/include/zlib.h)),,loader_exporter)
+BINS := $(patsubst %,$(BUILD)/bin/%,$(filter-out $(LEFT_OUT),$(TOOLS)))
 SCRIPTS := $(filter-out lib plots shim standin env %.map %.tsv,$(notdir $(wildcard scripts/*)))
 
 LDLIBS_flamegraph := -lm
-LDLIBS_loader_exporter := -lmicrohttpd -lz
+LDLIBS_loader_exporter := -lmicrohttpd -lz -lcrypt
 LDLIBS_stackexport := -lz
 
 Q := $(if $(V),,@)
@@ -37,6 +39,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 .SECONDEXPANSION:
 
 helpers: $(BINS)
+	$(Q)$(if $(LEFT_OUT),echo 'helpers: left out $(LEFT_OUT): it needs libmicrohttpd-dev and zlib1g-dev',:)
 
 # Targets of the same name as a script, all alike. A script that needs the helpers builds them itself, after it has
 # installed the compiler where there was none.

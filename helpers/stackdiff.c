@@ -22,7 +22,7 @@
 #include "diff.h"
 #include "err.h"
 
-static struct { bool normalize; } opts;
+static struct { bool normalize, merge_lines; } opts;
 
 static const char usage[] =
     "usage: stackdiff [OPTION]... BASELINE CANDIDATE\n"
@@ -31,6 +31,8 @@ static const char usage[] =
     "\n"
     "  -n, --normalize  scale the baseline's weights so that both totals are equal:\n"
     "                   shares are compared, and not amounts\n"
+    "      --merge-lines\n"
+    "                   f (a.py:3) and f (a.py:7) are the same, f (a.py)\n"
     "      --help       print this and exit\n"
     "\n"
     "Sorted by the bytes of the stack. Stacks that only one of the two has are there\n"
@@ -40,12 +42,13 @@ static const char usage[] =
     "\n"
     "Examples:\n"
     "  stackdiff before.folded after.folded | flamegraph --diff >diff.svg\n"
-    "  stackdiff -n before.folded after.folded | flamegraph --diff >shares.svg\n"
+    "  stackdiff -n --merge-lines a.folded b.folded | flamegraph --diff >shares.svg\n"
     "  stackdiff a.folded b.folded | awk '!/^#/ && $NF == 0'     # what vanished\n";
 
 static void parse_options(int argc, char **argv) {
-    enum { HELP = 256 };
+    enum { MERGE = 256, HELP };
     static const struct option longs[] = {{"normalize", no_argument, NULL, 'n'},
+                                          {"merge-lines", no_argument, NULL, MERGE},
                                           {"help", no_argument, NULL, HELP},
                                           {NULL, 0, NULL, 0}};
     int c;
@@ -54,6 +57,9 @@ static void parse_options(int argc, char **argv) {
         switch (c) {
         case 'n':
             opts.normalize = true;
+            break;
+        case MERGE:
+            opts.merge_lines = true;
             break;
         case HELP:
             (void)fputs(usage, stdout);
@@ -75,6 +81,7 @@ int main(int argc, char **argv) {
     err_name("stackdiff");
     parse_options(argc, argv);
     diff_init(&d);
+    d.merge_lines = opts.merge_lines;
     diff_read(&d, argv[optind], 0);
     diff_read(&d, argv[optind + 1], 1);
     if (d.total[0] == 0 && d.total[1] == 0) {

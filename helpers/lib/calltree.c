@@ -7,10 +7,17 @@
 #include "err.h"
 #include "pages.h"
 
-enum { FIRST_SLOTS = 4096 };
+#ifndef CALLTREE_FIRST_SLOTS /* fuzzing begins with few, so that it comes to grow() */
+#define CALLTREE_FIRST_SLOTS (1 << 17)
+#endif
+
+enum {
+    FIRST_SLOTS = CALLTREE_FIRST_SLOTS, /* one large page: starting smaller costs page faults */
+    FULL = 5,                           /* eighths of the slots */
+};
 
 void calltree_init(struct calltree *t) {
-    *t = (struct calltree){.n = 1, .cap = FIRST_SLOTS / 2, .mask = FIRST_SLOTS - 1};
+    *t = (struct calltree){.n = 1, .cap = FIRST_SLOTS / 8 * FULL, .mask = FIRST_SLOTS - 1};
     intern_init(&t->frames);
     t->nodes = pages_alloc(t->cap * sizeof(*t->nodes));
     t->slots = pages_alloc(FIRST_SLOTS * sizeof(*t->slots));

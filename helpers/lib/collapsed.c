@@ -38,12 +38,12 @@ bool collapsed_split(const char *line, size_t len, size_t *stack_len, uint64_t *
     }
     *stack_len = trimmed(line, at);
     *weight = w;
-    return *stack_len > 0;
+    return true;
 }
 
 uint32_t collapsed_node(struct collapsed *c, const char *stack, size_t stack_len) {
     struct calltree_at at = calltree_root(c->tree);
-    size_t same, from = 0;
+    size_t same, from = 0, known;
 
     same = bytes_common(stack, c->last.data, stack_len < c->last.len ? stack_len : c->last.len);
     while (c->n > 0 && (c->steps[c->n - 1].end > same || (c->steps[c->n - 1].end < stack_len &&
@@ -53,16 +53,23 @@ uint32_t collapsed_node(struct collapsed *c, const char *stack, size_t stack_len
         at = c->steps[c->n - 1].at;
         from = c->steps[c->n - 1].end + 1;
     }
-    while (from <= stack_len) {
+    /* Finding a path is waiting for memory: all are asked for before the first is needed. Until
+     * then a step's node is its frame. */
+    known = c->n;
+    for (uint64_t path = at.hash; from <= stack_len;) {
         const char *semicolon = memchr(stack + from, ';', stack_len - from);
         size_t end = semicolon ? (size_t)(semicolon - stack) : stack_len;
+        uint32_t frame = intern(&c->tree->frames, stack + from, end - from);
 
+        path = calltree_hash(path, frame);
+        calltree_prefetch(c->tree, path);
         if (c->n == c->cap)
             c->steps = xrealloc(c->steps, (c->cap *= 2) * sizeof(*c->steps));
-        at = calltree_child(c->tree, at, intern(&c->tree->frames, stack + from, end - from));
-        c->steps[c->n++] = (struct collapsed_step){end, at};
+        c->steps[c->n++] = (struct collapsed_step){end, {frame, path}};
         from = end + 1;
     }
+    for (size_t i = known; i < c->n; i++)
+        at = c->steps[i].at = calltree_child(c->tree, at, c->steps[i].at.node);
     c->last.len = same;
     buf_add(&c->last, stack + same, stack_len - same);
     return at.node;
@@ -74,6 +81,10 @@ bool collapsed_add(struct collapsed *c, const char *line, size_t len) {
 
     if (!collapsed_split(line, len, &stack_len, &weight))
         return false;
+    if (stack_len == 0) {
+        line = "(no frames)";
+        stack_len = strlen(line);
+    }
     calltree_add(c->tree, collapsed_node(c, line, stack_len), weight);
     return true;
 }

@@ -29,7 +29,8 @@ void collapsed_init(struct collapsed *c, struct calltree *tree);
 void collapsed_free(struct collapsed *c);
 
 /* Splits a line (without its newline) into the stack, whose length is set, and its weight. False
- * when it is neither a stack nor its weight a number below 2^64. */
+ * when it is neither a stack nor its weight a number below 2^64. py-spy writes a stack of which it
+ * could read no frame as a blank and its weight: its length is 0. */
 bool collapsed_split(const char *line, size_t len, size_t *stack_len, uint64_t *weight);
 
 /* The node of a stack without its weight, made when the tree has none yet. Frames are taken as they
@@ -37,7 +38,7 @@ bool collapsed_split(const char *line, size_t len, size_t *stack_len, uint64_t *
 uint32_t collapsed_node(struct collapsed *c, const char *stack, size_t stack_len);
 
 /* Adds a line to the tree; false when it is no stack. Frames are taken as they are, even empty
- * ones. */
+ * ones; a stack without frames is `(no frames)`. */
 bool collapsed_add(struct collapsed *c, const char *line, size_t len);
 
 /* True for lines that say nothing: blank ones and comments. */

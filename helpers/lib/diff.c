@@ -89,11 +89,36 @@ static void rescale(struct diff *d) {
     d->scale = WEIGHT_MICRO;
 }
 
+/* Copies a stack to d->merged, `f (a.py:12);g` as `f (a.py);g`. */
+static void merge_lines(struct diff *d, const char *stack, size_t len) {
+    d->merged.len = 0;
+    for (size_t from = 0; from <= len;) {
+        const char *semicolon = memchr(stack + from, ';', len - from);
+        size_t n = (semicolon ? (size_t)(semicolon - stack) : len) - from, at;
+
+        if (frame_line_number(stack + from, n, &at) > 0) {
+            buf_add(&d->merged, stack + from, at);
+            buf_addc(&d->merged, ')');
+        } else {
+            buf_add(&d->merged, stack + from, n);
+        }
+        if (semicolon)
+            buf_addc(&d->merged, ';');
+        from += n + 1;
+    }
+}
+
 static void add(void *arg, const char *stack, size_t len, const struct weight w[2]) {
     struct diff *d = arg;
-    struct diff_stack *s = find(d, stack, len);
+    struct diff_stack *s;
     uint64_t weight;
 
+    if (d->merge_lines) {
+        merge_lines(d, stack, len);
+        stack = d->merged.data;
+        len = d->merged.len;
+    }
+    s = find(d, stack, len);
     if (w[0].micro && d->scale == 1)
         rescale(d);
     weight = weight_scaled(w[0], d->scale);
@@ -120,6 +145,7 @@ void diff_free(struct diff *d) {
         pages_free(d->blocks[i].data, d->blocks[i].size);
     free(d->blocks);
     free(d->order);
+    buf_free(&d->merged);
     stackfile_free(&d->file[0]);
     stackfile_free(&d->file[1]);
 }

@@ -34,6 +34,8 @@ struct diff {
     bool sorted[2];
     struct text_key *order; /* all of them in order, once they are sorted */
     struct stackfile file[2];
+    bool merge_lines; /* set before reading: frames lose their line numbers */
+    struct buf merged;
 };
 
 /* The struct must stay where it is until it is freed. */

@@ -38,10 +38,7 @@ void total_end(struct total *t) {
     for (int v = 0; v < METER_CUMULATIVE; v++) {
         if (!t->known[v])
             sum[v] = METER_UNKNOWN;
-        if (sum[v] < 0)
-            continue;
-        sum[v] += t->ended[v];
-        raise(&sum[v], t->last[v]);
-        t->last[v] = sum[v];
+        else if (sum[v] >= 0)
+            sum[v] += t->ended[v];
     }
 }

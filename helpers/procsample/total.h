@@ -11,8 +11,7 @@
 
 struct total {
     int64_t ended[METER_CUMULATIVE]; /* used by processes that have ended */
-    int64_t last[METER_CUMULATIVE];
-    bool known[METER_CUMULATIVE]; /* of any process, ever */
+    bool known[METER_CUMULATIVE];    /* of any process, ever */
     struct meter_reading sum;
 };
 

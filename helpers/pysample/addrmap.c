@@ -41,27 +41,33 @@ bool map_get(const struct addr_map *m, uint64_t addr, uint32_t *value) {
     return true;
 }
 
-void map_put(struct addr_map *m, uint64_t addr, uint32_t value) {
-    uint32_t i;
+static void put(struct addr_map *m, uint64_t addr, uint32_t value) {
+    uint32_t i = map_place(m, addr);
 
-    if ((m->n + 1) * 2 > 1U << m->bits) {
-        struct addr_map bigger = {.bits = m->bits + 1, .now = 1};
-
-        bigger.addr = xcalloc((size_t)1 << bigger.bits, sizeof(*m->addr));
-        bigger.value = xcalloc((size_t)1 << bigger.bits, sizeof(*m->value));
-        bigger.gen = xcalloc((size_t)1 << bigger.bits, sizeof(*m->gen));
-        for (uint32_t k = 0; k < 1U << m->bits; k++) {
-            if (m->gen[k] == m->now)
-                map_put(&bigger, m->addr[k], m->value[k]);
-        }
-        map_close(m);
-        *m = bigger;
-    }
-    i = map_place(m, addr);
     if (m->gen[i] != m->now) {
         m->gen[i] = m->now;
         m->addr[i] = addr;
         m->n++;
     }
     m->value[i] = value;
+}
+
+static void grow(struct addr_map *m) {
+    struct addr_map old = *m;
+
+    *m = (struct addr_map){.bits = old.bits + 1, .now = 1};
+    m->addr = xcalloc((size_t)1 << m->bits, sizeof(*m->addr));
+    m->value = xcalloc((size_t)1 << m->bits, sizeof(*m->value));
+    m->gen = xcalloc((size_t)1 << m->bits, sizeof(*m->gen));
+    for (uint32_t k = 0; k < 1U << old.bits; k++) {
+        if (old.gen[k] == old.now)
+            put(m, old.addr[k], old.value[k]);
+    }
+    map_close(&old);
+}
+
+void map_put(struct addr_map *m, uint64_t addr, uint32_t value) {
+    if ((m->n + 1) * 2 > 1U << m->bits)
+        grow(m);
+    put(m, addr, value);
 }

@@ -93,8 +93,11 @@ static enum verdict walk_chain(struct tasks *t, struct task *k, struct walk *at)
         char text[96];
         uint64_t next;
 
-        if (depth > CHAIN_MAX)
-            return V_TORN;
+        if (depth > CHAIN_MAX) {
+            chain_add(t, k, text_id(t->texts, "[truncated]"));
+            at->end = W_OPAQUE;
+            break;
+        }
         switch (kind) {
         case K_NONE:
             return V_TORN;

@@ -11,7 +11,8 @@
 
 enum {
     CODES_MAX = 1 << 17,
-    UNITS_MAX = 1 << 22,
+    UNITS_MAX = 1 << 20,
+    UNITS_ALL_MAX = 1 << 25,
     LINETABLE_MAX = 1 << 24,
     LINE_MAX_NO = 1 << 24,
     RECHECK_MS = 100,
@@ -103,6 +104,7 @@ static void forget_all(struct codes *c) {
         free(c->code[i].unit);
     }
     c->n = 0;
+    c->units = 0;
     c->last_addr = 0;
     memset(c->hash, 0, sizeof(*c->hash) << c->bits);
 }
@@ -279,7 +281,7 @@ struct code *code_get(struct codes *c, uint64_t addr) {
     }
     if (addr == 0 || addr % 8 != 0 || !fill(c, &fresh, addr))
         return NULL;
-    if (c->n == CODES_MAX)
+    if (c->n == CODES_MAX || c->units > UNITS_ALL_MAX)
         forget_all(c);
     if (c->n == c->cap)
         grow(c);
@@ -386,9 +388,11 @@ static int32_t line_of(struct codes *c, const struct code *code, uint32_t unit) 
     return 0;
 }
 
-static void need_units(struct code *code) {
-    if (!code->unit)
-        code->unit = xcalloc(code->nunits, sizeof(*code->unit));
+static void need_units(struct codes *c, struct code *code) {
+    if (code->unit)
+        return;
+    code->unit = xcalloc(code->nunits, sizeof(*code->unit));
+    c->units += code->nunits;
 }
 
 uint32_t code_text(struct codes *c, struct code *code, uint32_t unit) {
@@ -396,7 +400,7 @@ uint32_t code_text(struct codes *c, struct code *code, uint32_t unit) {
     int32_t line;
     uint32_t id;
 
-    need_units(code);
+    need_units(c, code);
     id = code->unit[unit] >> 2;
     if (id)
         return id;
@@ -415,7 +419,7 @@ bool code_delegates(struct codes *c, struct code *code, uint32_t unit) {
     const uint8_t *p;
     bool resume, yes;
 
-    need_units(code);
+    need_units(c, code);
     if (code->unit[unit] & 2)
         return code->unit[unit] & 1;
     if (unit + 1 >= code->nunits)

@@ -56,6 +56,7 @@ struct codes {
     struct texts *texts;
     struct code *code;
     uint32_t n, cap;
+    uint64_t units; /* allocated for all of them */
     uint32_t *hash, bits;
     int rootfd; /* /proc/PID/root, to see where packages end; -1 = not */
     uint64_t last_addr;

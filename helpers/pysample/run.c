@@ -246,9 +246,15 @@ static void sample(struct recorder *r, uint64_t now) {
     case A_REFUSED:
         die(EX_FAIL, "%d: %s", (int)r->s->pid, r->s->why);
     default:
+        r->taken_views = false;
+        if (r->s->ended) {
+            /* Python has been finalised, or another program was executed. */
+            session_detach(r->s);
+            views_take_text(&r->s->views, "[shutdown]");
+            break;
+        }
         r->s->torn++;
         r->s->samples++;
-        r->taken_views = false;
         views_take_text(&r->s->views, "<unknown>");
         if (++r->lost >= LOST_MAX)
             session_detach(r->s);

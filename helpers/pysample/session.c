@@ -330,8 +330,11 @@ static bool any_torn(const struct session *s) {
 
 enum attach session_sample(struct session *s, uint64_t now, uint64_t interval) {
     s->threads.interval_ns = interval;
-    if (!read_all(s, now))
+    if (!read_all(s, now)) {
+        mem_stale(&s->mem);
+        s->ended = !threads_ready(&s->threads);
         return session_alive(s) ? A_NOT_YET : A_GONE;
+    }
     if (!s->same)
         s->tasks.exact = was_exact(s);
     s->samples++;

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "elf.h"
+#include "pyelf.h"
 #include "views.h"
 
 enum attach {
@@ -38,6 +38,7 @@ struct session {
     bool stop;        /* stop the thread that holds the GIL while stacks are read */
     uint64_t stops;   /* how often one was */
     uint64_t read_ns; /* when memory was read last */
+    bool ended;       /* after A_NOT_YET: the interpreter is no longer initialised */
     bool same;        /* nothing has changed since the last sample: no memory was read */
     bool torn_now;    /* the last sample read has torn stacks */
     char why[512];

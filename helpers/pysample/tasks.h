@@ -12,7 +12,7 @@
 
 enum {
     TASKS_MAX = 1 << 18,
-    CHAIN_MAX = 256,
+    CHAIN_MAX = 512,
 };
 
 enum task_state {

@@ -6,7 +6,7 @@
 
 #include "buf.h"
 
-enum { TRIES = 4, LOCALS_MAX = 64, WAITED_MAX_NS = 200000000 };
+enum { TRIES = 4, HOPS_MAX = 1 << 17, LOCALS_MAX = 64, WAITED_MAX_NS = 1000000000 };
 
 void threads_open(struct threads *t, struct world *w, struct codes *codes, struct os *os,
                   uint64_t runtime) {
@@ -117,7 +117,7 @@ static void note_role(struct threads *t, struct thread *th, uint64_t frame, cons
  * be taken for a short one. */
 static bool read_stack(struct threads *t, struct thread *th, uint64_t frame) {
     const struct layout *l = t->w->l;
-    bool root_seen = false;
+    bool root_seen = false, cut = false;
     uint32_t depth = 0;
 
     th->root = th->work_future = 0;
@@ -132,14 +132,18 @@ static bool read_stack(struct threads *t, struct thread *th, uint64_t frame) {
         uint32_t unit;
         uint8_t owner;
 
-        if (!p || hops > 2 * DEPTH_MAX || depth >= DEPTH_MAX || frame % 8 != 0)
+        if (!p || hops > HOPS_MAX || frame % 8 != 0)
             return false;
         previous = get64(p + l->fr_previous);
         owner = p[l->fr_owner];
         if (owner > FRAME_OWNER_CSTACK)
             return false;
         root_seen = owner == FRAME_OWNER_CSTACK;
-        if (!root_seen) {
+        /* Of a deeper stack the innermost frames are kept, and the rest is walked to see that it is
+         * whole. */
+        if (!root_seen && depth == DEPTH_MAX)
+            cut = true;
+        if (!root_seen && !cut) {
             code_at = get64(p + l->fr_code);
             instr = get64(p + l->fr_instr);
             code = code_get(t->codes, code_at);
@@ -158,6 +162,9 @@ static bool read_stack(struct threads *t, struct thread *th, uint64_t frame) {
     th->n = depth;
     if (depth && !root_seen)
         return false;
+    if (cut)
+        t->frames[th->first + depth - 1] =
+            (struct frame){.text = text_id(t->codes->texts, "[truncated]")};
     for (uint32_t i = 0; i < depth / 2; i++) {
         struct frame *a = &t->frames[th->first + i], *b = &t->frames[th->first + depth - 1 - i],
                      swap = *a;
@@ -324,7 +331,8 @@ bool threads_read(struct threads *t) {
 
         if (!mem_u64(t->w->m, t->interps[i].addr + l->is_threads, &tstate))
             continue;
-        while (tstate && t->n < THREADS_MAX) {
+        /* The list may be cyclic for a moment, or for ill. */
+        for (uint32_t hops = 0; tstate && hops < THREADS_MAX && t->n < THREADS_MAX; hops++) {
             uint64_t next, native;
 
             if (!mem_u64(t->w->m, tstate + l->ts_next, &next) ||

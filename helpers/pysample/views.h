@@ -31,7 +31,7 @@ struct share {
     uint64_t units;
 };
 
-enum { REFS_MAX = 4, RING = 64 };
+enum { REFS_MAX = 4, RING = 256 };
 
 /* A place where a sample of a thread in state "run" was counted as running. */
 struct run_ref {

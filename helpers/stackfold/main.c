@@ -22,6 +22,8 @@
 #include "fold.h"
 #include "input.h"
 
+enum { OUTPUT = 64 << 10 }; /* bytes that are written at once: what a pipe holds */
+
 static struct fold_options opts;
 
 static const char usage[] =
@@ -168,15 +170,6 @@ struct path {
     size_t cap;
 };
 
-static void add_weight(struct buf *b, uint64_t weight) {
-    char digits[24], *p = digits + sizeof(digits);
-
-    for (*--p = '\n'; weight > 0; weight /= 10)
-        *--p = (char)('0' + weight % 10);
-    *--p = ' ';
-    buf_add(b, p, (size_t)(digits + sizeof(digits) - p));
-}
-
 static void print_stack(void *arg, uint32_t depth, uint32_t frame, uint64_t weight) {
     struct path *path = arg;
     size_t len, keep = path->ends[depth - 1];
@@ -185,12 +178,16 @@ static void print_stack(void *arg, uint32_t depth, uint32_t frame, uint64_t weig
     if (depth + 1 >= path->cap)
         path->ends = xrealloc(path->ends, (path->cap *= 2) * sizeof(*path->ends));
     path->text.len = keep;
+    buf_reserve(&path->text, len + 1);
     if (depth > 1)
-        buf_addc(&path->text, ';');
-    buf_add(&path->text, name, len);
+        path->text.data[path->text.len++] = ';';
+    memcpy(path->text.data + path->text.len, name, len);
+    path->text.len += len;
     path->ends[depth] = path->text.len;
     if (weight > 0) {
-        add_weight(&path->text, weight);
+        buf_addc(&path->text, ' ');
+        buf_addu(&path->text, weight);
+        buf_addc(&path->text, '\n');
         (void)fwrite(path->text.data, 1, path->text.len, stdout);
     }
 }
@@ -199,6 +196,7 @@ static void print_all(const struct calltree *tree) {
     struct path path = {.tree = tree, .cap = 256};
 
     path.ends = xcalloc(path.cap, sizeof(*path.ends));
+    (void)setvbuf(stdout, NULL, _IOFBF, OUTPUT);
     calltree_walk(tree, print_stack, &path);
     free(path.ends);
     buf_free(&path.text);

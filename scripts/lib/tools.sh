@@ -14,16 +14,9 @@ job() {
     set +m
 }
 
-# job_status PID: waits for it and prints how it ended.
-job_status() {
-    local status=0
-    wait "$1" || status=$?
-    printf '%s' "$status"
-}
-
 # ---- procsample -----------------------------------------------------------------------------------------------------
 
-# sampler_start PID: the process tree over time, on the clock that marks use: SAMPLER, SAMPLER_STARTED (epoch, ns).
+# sampler_start PID: the process tree over time, on the clock that marks use: SAMPLER (pid).
 sampler_start() {
     job procsample procsample --rate 10 --pss-interval 1 --output "$RUN/samples.tsv" "$1"
     SAMPLER=$JOB

@@ -10,6 +10,11 @@ pysample_start() {
     PYSAMPLE_PID=$JOB
 }
 
+# For the line that says how it goes: pysample rewrites its figures every few seconds.
+sampler_progress() {
+    printf '%s samples at %s Hz' "$(pysample_fact samples)" "$(pysample_fact rate_achieved)"
+}
+
 pysample_last_words() { tail -n 1 "$RUN/log/pysample.log"; }
 
 # pysample_fact KEY
@@ -65,7 +70,7 @@ wall_stages() {
     awk -F '\t' -v OFS='\t' '
         /^#/ { next }
         !head++ { for (i = 1; i <= NF; i++) c[$i] = i; print "# share_of: wall_s"; print "stage", "share_pct", "wall_s", "running_s", "wait_s"; next }
-        { print $c["stage"], $c["share_pct"], sprintf("%.3f", $c["us"] / 1e6), sprintf("%.3f", $c["running"] / 1e6), sprintf("%.3f", $c["waiting"] / 1e6) }
+        { print $c["stage"], $c["share_pct"], sprintf("%.3f", $c["us"] / 1e6), sprintf("%.3f", $c["running_us"] / 1e6), sprintf("%.3f", $c["waiting_us"] / 1e6) }
         ' "$RUN/raw/stages.wall.tsv" >"$RUN/stages.tsv"
 }
 

@@ -119,6 +119,17 @@ def peak_rss(argv: list[str | os.PathLike[str]]) -> float:
     return usage.ru_maxrss / 1024
 
 
+def halves(text: Path, work: Path) -> list[Path]:
+    """The recording's two halves, folded."""
+    data = text.read_bytes()
+    middle = data.index(b"\n\n", len(data) // 2) + 2
+    files = [work / "first.folded", work / "second.folded"]
+    for file, half in zip(files, (data[:middle], data[middle:])):
+        with file.open("wb") as out:
+            subprocess.run([bench.BIN / "stackfold"], input=half, stdout=out, check=True)
+    return files
+
+
 def main() -> None:
     text = recording()
     ours: list[str | os.PathLike[str]] = [bench.BIN / "stackfold"]
@@ -129,6 +140,11 @@ def main() -> None:
     ratio, _, _ = bench.paired(lambda: bench.cpu([*ours, large]), lambda: bench.cpu([*peer, large]), rounds=3)
     bench.row("stackfold_cpu_1gb", ratio, "x inferno-collapse-perf", "<= 0.30")
     bench.row("stackfold_rss_1gb", peak_rss([*ours, large]) / peak_rss([*peer, large]), "x inferno-collapse-perf", "<= 0.75")
+    with tempfile.TemporaryDirectory() as work:
+        files = halves(text, Path(work))
+        diff = peers.inferno() / "inferno-diff-folded"
+        ratio, _, _ = bench.paired(lambda: bench.cpu([*ours, *files]), lambda: bench.cpu([diff, *files]))
+        bench.row("stackfold_merge_cpu", ratio, "x inferno-diff-folded", "<= 0.6")
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ setup() {
     run -1 grep -oE '(src|href)="?.?https?://[^" ]*\.(js|css)' "$RUN/snakeviz.html"
     run -0 --separate-stderr python3 "$ROOT/tests/lib/browser.py" "file://$RUN/snakeviz.html" "$BATS_TEST_TMPDIR/page.png" \
         --wait "document.querySelectorAll('#chart svg rect').length > 20" --do "document.querySelectorAll('tbody tr').length"
-    (($output > 0))
+    ((output > 0))
 }
 
 @test "VIEW=1 serves SnakeViz on loopback until Ctrl-C" {

@@ -26,6 +26,10 @@ setup() {
     matches "$(sed -n 3p "$RUN/summary.md")" '^\*\*[0-9]+ % of [0-9.]+ s wall: waiting in EmbeddingService\._apply_rate_limit \(sleep 0\.5 s\)\*\*$'
 }
 
+@test "running and waiting add up to the wall time of each stage" {
+    run -0 awk -F '\t' '!/^#/ && $1 != "stage" { d = $3 - $4 - $5; if (d > 0.01 || d < -0.01) bad = 1; sum += $3 } END { exit bad || sum < 1 }' "$RUN/stages.tsv"
+}
+
 @test "the settings that change it are named, with the figure that they rest on" {
     matches "$(<"$RUN/summary.md")" 'global\.embedding\.min_request_interval.*Evidence: rate-limit is [0-9.]+ s, [0-9.]+ % of the wall time'
 }

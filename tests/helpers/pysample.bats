@@ -14,9 +14,9 @@ setup() {
 teardown() {
     local pid child
     for pid in "${STARTED[@]}"; do
-        for child in $(cat "/proc/$pid/task/$pid/children" 2>/dev/null); do
+        while read -rd ' ' child; do
             kill -9 "$child" 2>/dev/null || :
-        done
+        done 2>/dev/null <"/proc/$pid/task/$pid/children" || :
         kill -9 "$pid" 2>/dev/null || :
         wait "$pid" 2>/dev/null || :
     done
@@ -218,6 +218,21 @@ asyncio.run(main())'
     matches "$output" ';main \(program.py:6\);to_thread \(asyncio/threads.py:[0-9]+\);works \(program.py:5\);\[blocked: clock_nanosleep\] [0-9]+$'
 }
 
+@test "of a stack of thousands of frames the innermost are shown" {
+    PYTHON=$(find_python 12)
+    program '
+import sys, time
+sys.setrecursionlimit(10000)
+def deep(n):
+    if n: return deep(n - 1)
+    open(sys.argv[1], "w").close()
+    time.sleep(3600)
+deep(5000)'
+    run -0 --separate-stderr pysample --duration 200ms "$PID"
+    run -0 grep -v '^#' <<<"$output"
+    matches "$output" '^\[truncated\];deep \(program.py:5\);.*;deep \(program.py:7\);\[blocked: clock_nanosleep\] [0-9]+$'
+}
+
 @test "a packaged module is named as it is imported, however deep its directory" {
     PYTHON=$(find_python 12)
     mkdir -p "$DIR/src/deep/pack/inner"
@@ -387,6 +402,21 @@ time.sleep(3600)'
     STARTED+=("$PID")
     run -0 --separate-stderr pysample --json "$PID"
     equal "$(jq -r '.threads[0] | "\(.tid) \(.state)"' <<<"$output")" "1 [blocked: clock_nanosleep]"
+}
+
+@test "memory with words changed at random neither crashes nor hangs the reader" {
+    local sources=()
+    for file in "$ROOT"/helpers/pysample/*.c "$ROOT"/helpers/lib/*.c; do
+        [[ $file == */main.c ]] || sources+=("$file")
+    done
+    cc -std=c11 -D_GNU_SOURCE -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all "-I$ROOT/helpers/lib" \
+        "-I$ROOT/helpers" -o "$DIR/spoil" "$ROOT/tests/fuzz/pysample_spoil.c" "${sources[@]}" -lm
+    PYTHON=$(find_python 12)
+    rm -f "$DIR/truth"
+    start "$PYTHON" "$PROGRAMS/zoo.py" "$DIR/truth" spin
+    until_true 30 test -e "$DIR/truth"
+    run -0 timeout 120 "$DIR/spoil" "$PID" 700 "${FUZZ_SEED:-1}"
+    matches "$output" '^700 samples, [1-9][0-9]* torn, '
 }
 
 @test "--pstree prints the tree, with children below those that await them" {

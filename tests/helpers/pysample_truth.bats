@@ -55,7 +55,7 @@ gil() {
 
 churn() {
     sampled churn.py "$SECONDS_EACH"
-    checked churn "$DIR/tasks.folded"
+    checked churn "$DIR/tasks.folded" "$DIR/threads.folded"
 }
 
 @test "at full speed, at most 0.01 % of the weight is on await chains that cannot be" { each_python churn; }

@@ -55,6 +55,13 @@ diff_of() {
     equal "$(wc -l <"$folded.out")" "$(sort -u "$folded" | wc -l)"
 }
 
+@test "--merge-lines compares functions, whatever line they were at" {
+    diff_of $'f (a.py:3);g (b.py:1) 1\nf (a.py:7);g (b.py:2) 2\nh:1;x (1:2 4\n' $'f (a.py:9);g (b.py:9) 5\n' --merge-lines
+    equal "$output" $'f (a.py);g (b.py) 3 5\nh:1;x (1:2 4 0'
+    diff_of $'f (a.py:3) 1\n' $'f (a.py:4) 1\n'
+    equal "$output" $'f (a.py:3) 1 0\nf (a.py:4) 0 1'
+}
+
 @test "decimals stay exact, also when they come late" {
     diff_of $'a 18000000\nb 0.1\n' $'a 0.000001\nb 0.2\nb 0.05\n'
     equal "$output" $'a 18000000 0.000001\nb 0.1 0.25'

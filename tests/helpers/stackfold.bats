@@ -186,6 +186,12 @@ samples() {
     matches "$stderr" "left out: 5, the first: 'a;b 1.5'"
 }
 
+@test "a stack of which py-spy could read no frame counts" {
+    run -0 --separate-stderr stackfold <(printf '%s\n' ' 5' 'a;b 1' ' 2')
+    equal "$output" $'(no frames) 7\na;b 1'
+    equal "$stderr" ""
+}
+
 @test "a sum above 2^64 is a failure, not a wrong number" {
     run -3 --separate-stderr stackfold <(printf '%s\n' 'a 18446744073709551615' 'b 1')
     equal "$output" ""

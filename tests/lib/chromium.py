@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+# What it is called: Debian, Ubuntu, and Google's own packages.
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--disable-extensions"]
 
 
@@ -23,6 +25,9 @@ class Chromium:
     """`with Chromium() as c:` starts one browser with one page; leaving ends it and all its processes."""
 
     def __init__(self, width: int = 1240, height: int = 900, deadline_s: float = 60) -> None:
+        program = next((path for path in map(shutil.which, NAMES) if path), None)
+        if not program:
+            raise FileNotFoundError("no Chromium: install the package chromium")
         self.profile = tempfile.mkdtemp(prefix="chromium-")
         self.deadline_s = deadline_s
         self.sent = 0
@@ -33,7 +38,7 @@ class Chromium:
         self.from_browser, to_write = os.pipe()
         # The browser takes commands on descriptor 3 and answers on 4. A group of its own, so that all of it can be ended.
         self.process = subprocess.Popen(
-            ["sh", "-c", f'exec "$@" 3<&{to_read} 4>&{to_write}', "sh", "chromium", *FLAGS, "--remote-debugging-pipe",
+            ["sh", "-c", f'exec "$@" 3<&{to_read} 4>&{to_write}', "sh", program, *FLAGS, "--remote-debugging-pipe",
              f"--window-size={width},{height}", f"--user-data-dir={self.profile}"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             pass_fds=(to_read, to_write), start_new_session=True,
@@ -42,13 +47,20 @@ class Chromium:
         os.close(to_write)
 
     def __enter__(self) -> Chromium:
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        self.call("Page.enable")
-        self.call("Runtime.enable")
+        try:
+            target = self.call("Target.createTarget", url="about:blank")["targetId"]
+            self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+            self.call("Page.enable")
+            self.call("Runtime.enable")
+        except BaseException:
+            self.end()
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.end()
+
+    def end(self) -> None:
         for fd in (self.to_browser, self.from_browser):
             os.close(fd)
         try:

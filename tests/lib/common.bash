@@ -31,7 +31,11 @@ until_true() {
     local deadline=$((${EPOCHREALTIME/./} + $1 * 1000000))
     shift
     until "$@"; do
-        ((${EPOCHREALTIME/./} < deadline)) || fail "not true before the deadline: $*"
+        # `return`, since nothing stops at a failing command within a command substitution.
+        ((${EPOCHREALTIME/./} < deadline)) || {
+            fail "not true before the deadline: $*"
+            return 1
+        }
         read -rt 0.02 <> <(:) || :
     done
 }

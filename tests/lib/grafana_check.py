@@ -99,7 +99,9 @@ def lint(name: str, board: Json) -> Iterator[str]:
     taken: dict[tuple[int, int], str] = {}
     for panel in panels:
         title, place = panel.get("title") or "a panel without a title", panel["gridPos"]
-        for cell in ((x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])):
+        for cell in (
+            (x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])
+        ):
             if cell[0] >= 24:
                 yield f"{title}: wider than the page"
                 break
@@ -110,7 +112,7 @@ def lint(name: str, board: Json) -> Iterator[str]:
             yield from lint_panel(title, panel)
     for where, expression in expressions(board):
         if expression.count("{") != expression.count('job="$job"'):
-            yield f"{where}: a selector without job=\"$job\""
+            yield f'{where}: a selector without job="$job"'
         for used in re.findall(r"\$(\w+)", expression):
             if not used.startswith("__") and used not in variables:
                 yield f"{where}: no variable ${used}"
@@ -145,7 +147,9 @@ class Prometheus:
         self.rate_interval = max(self.step + 2, 8)
 
     def get(self, path: str, **query: Any) -> Any:
-        with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(query, doseq=True)}", timeout=20) as answer:
+        with urllib.request.urlopen(
+            f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(query, doseq=True)}", timeout=20
+        ) as answer:
             return json.load(answer)["data"]
 
     def variables(self, board: Json) -> dict[str, str]:
@@ -155,7 +159,9 @@ class Prometheus:
             if variable["type"] == "query":
                 match = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["definition"])
                 assert match, variable["definition"]
-                found = self.get(f"label/{match[2]}/values", **{"match[]": self.fill(match[1], chosen), "start": self.start, "end": self.end})
+                found = self.get(
+                    f"label/{match[2]}/values", **{"match[]": self.fill(match[1], chosen), "start": self.start, "end": self.end}
+                )
                 if not found:
                     sys.exit(f"{board['title']}: the variable {variable['name']} has no values")
                 chosen[variable["name"]] = "|".join(map(re.escape, found)) if variable["multi"] else (
@@ -187,7 +193,10 @@ def query(server: Prometheus, boards: dict[str, Json], pictures: Path | None) ->
                 asked += 1
                 if not any(value not in ("NaN", "+Inf", "-Inf") for one in answer for _, value in one["values"]):
                     empty += 1
-                    print(f"{file}: {panel['title']} {target['refId']}: empty: {server.fill(target['expr'], chosen)}", file=sys.stderr)
+                    print(
+                        f"{file}: {panel['title']} {target['refId']}: empty: {server.fill(target['expr'], chosen)}",
+                        file=sys.stderr,
+                    )
             if pictures and panel["type"] != "row":
                 from grafana_draw import draw
 
@@ -207,7 +216,10 @@ def main() -> None:
     boards = {file: json.loads(Path(file).read_text(encoding="utf-8")) for file in rest}
     if what == "lint":
         found = [f"{file}: {text}" for file, board in boards.items() for text in lint(file, board)]
-        print("\n".join(found) or f"{len(boards)} dashboards, {sum(len(list(panels_of(b))) for b in boards.values())} panels", end="\n")
+        print(
+            "\n".join(found) or f"{len(boards)} dashboards, {sum(len(list(panels_of(b))) for b in boards.values())} panels",
+            end="\n",
+        )
         sys.exit(bool(found))
     elif what == "rules":
         print("groups:\n- name: dashboards\n  rules:")
@@ -215,7 +227,18 @@ def main() -> None:
             filled = re.sub(r"\$__\w+", "1m", expression)
             print(f"  # {where}\n  - record: panel:{n}\n    expr: {json.dumps(filled)}")
     elif what == "metrics":
-        print("\n".join(sorted({m for board in boards.values() for _, e in expressions(board) for m in METRIC.findall(re.sub(r'"[^"]*"', "", e))})))
+        print(
+            "\n".join(
+                sorted(
+                    {
+                        m
+                        for board in boards.values()
+                        for _, e in expressions(board)
+                        for m in METRIC.findall(re.sub(r'"[^"]*"', "", e))
+                    }
+                )
+            )
+        )
     elif what in ("query", "draw"):
         server = Prometheus(arguments[0], float(arguments[1]), float(arguments[2]))
         sys.exit(bool(query(server, boards, Path(arguments[3]) if what == "draw" else None)))

@@ -46,21 +46,47 @@ def draw(panel: Json, answers: list[list[Json]], variables: dict[str, str], file
         axes.text(0.5, 0.5, texts.get(now) or human(float(now), unit), ha="center", va="center", fontsize=16)
     elif kind == "table":
         names = list(panel["transformations"][1]["options"]["renameByName"].values())
-        units = {o["matcher"]["options"]: o["properties"][0]["value"] for o in panel["fieldConfig"]["overrides"] if o["properties"][0]["id"] == "unit"}
+        units = {
+            o["matcher"]["options"]: o["properties"][0]["value"]
+            for o in panel["fieldConfig"]["overrides"]
+            if o["properties"][0]["id"] == "unit"
+        }
         keys = sorted({tuple(sorted(one["metric"].items())) for answer in answers for one in answer})
-        cells = {(tuple(sorted(one["metric"].items())), i): one["values"][0][1] for i, answer in enumerate(answers) for one in answer}
-        rows = [[dict(k).get("run", "")] + [human(float(cells[k, i]), units[n]) if (k, i) in cells else "" for i, n in enumerate(names)] for k in keys]
+        cells = {
+            (tuple(sorted(one["metric"].items())), i): one["values"][0][1] for i, answer in enumerate(answers) for one in answer
+        }
+        rows = [
+            [dict(k).get("run", "")]
+            + [human(float(cells[k, i]), units[n]) if (k, i) in cells else "" for i, n in enumerate(names)]
+            for k in keys
+        ]
         axes.table([["Run", *names], *rows], loc="center", fontsize=8)
     elif kind == "heatmap":
         series.sort(key=lambda s: float(s[0]))
         times = [t for t, _ in max((v for _, v in series), key=len)]
         counts = [[float(dict(map(tuple, v)).get(t, 0)) for t in times] for _, v in series]
-        bands = [[max(0.0, a - b) for a, b in zip(row, below, strict=True)] for row, below in zip(counts, [[0.0] * len(times), *counts[:-1]], strict=True)]
-        axes.imshow(bands, aspect="auto", origin="lower", cmap="Oranges", extent=(times[0], times[-1], -0.5, len(series) - 0.5), interpolation="nearest")
+        bands = [
+            [max(0.0, a - b) for a, b in zip(row, below, strict=True)]
+            for row, below in zip(counts, [[0.0] * len(times), *counts[:-1]], strict=True)
+        ]
+        axes.imshow(
+            bands,
+            aspect="auto",
+            origin="lower",
+            cmap="Oranges",
+            extent=(times[0], times[-1], -0.5, len(series) - 0.5),
+            interpolation="nearest",
+        )
         axes.set_yticks(range(len(series)), [f"{s[0]} s" for s in series], fontsize=6)
     elif kind == "state-timeline":
         for i, (_, values) in enumerate(series):
-            axes.scatter([t for t, _ in values], [i] * len(values), c=["green" if float(v) else "grey" for _, v in values], marker="s", s=120)
+            axes.scatter(
+                [t for t, _ in values],
+                [i] * len(values),
+                c=["green" if float(v) else "grey" for _, v in values],
+                marker="s",
+                s=120,
+            )
         axes.set_yticks(range(len(series)), [s[0] for s in series], fontsize=7)
     else:
         total: dict[float, float] = {}

@@ -28,6 +28,7 @@ prometheus_end() {
 # recorded_start DIR: a Prometheus that holds tests/fixtures/monitoring/ingest.om.gz; BEGIN and END in Unix seconds.
 recorded_start() {
     gzip -dc "$FIXTURES/monitoring/ingest.om.gz" >"$1/ingest.om"
+    # shellcheck disable=SC2034 # for the tests
     read -r BEGIN END < <(awk '$1 != "#" { t = $NF; if (!n++ || t < low) low = t; if (t > high) high = t } END { printf "%.3f %.3f\n", low, high }' "$1/ingest.om")
     promtool tsdb create-blocks-from openmetrics "$1/ingest.om" "$1/data" >/dev/null
     # Recorded series end without a mark; the usual look back of five minutes would let them go on.

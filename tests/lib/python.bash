@@ -21,15 +21,14 @@ find_python() {
 }
 
 # each_python COMMAND…: runs it with PYTHON set to each supported version. Without 3.13 only where PYTHON313=none.
+# Called as a plain command: behind `||` or in an `if`, bash would not stop at what fails within it.
 each_python() {
     local PYTHON minor
     for minor in 12 13; do
         [[ $minor == 13 && ${PYTHON313-} == none ]] && continue
-        PYTHON=$(find_python "$minor") || return 1
+        PYTHON=$(find_python "$minor")
         export PYTHON
-        "$@" || {
-            echo "with $PYTHON" >&2
-            return 1
-        }
+        echo "with $PYTHON"
+        "$@"
     done
 }

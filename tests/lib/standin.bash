@@ -17,6 +17,7 @@ start() {
     until_true 20 test -s "$ready"
     URL=$(jq -r .url "$ready")
     # shellcheck disable=SC2034 # for the tests
+    # shellcheck disable=SC2034 # for the tests
     READY=$ready
 }
 

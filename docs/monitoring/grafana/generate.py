@@ -37,7 +37,9 @@ def target(expression: str, legend: str = "", instant: bool = False, table: bool
     }
 
 
-def panel(kind: str, title: str, text: str, unit: str, targets: list[Json], options: Json, custom: Json | None = None, **more: Any) -> Json:
+def panel(
+    kind: str, title: str, text: str, unit: str, targets: list[Json], options: Json, custom: Json | None = None, **more: Any
+) -> Json:
     """One panel; its place is given by `lay_out`. `more`: width, height, and fields of `defaults`."""
     size = {"w": more.pop("width", 12), "h": more.pop("height", 8)}
     fields = {"overrides": more.pop("overrides", [])}
@@ -207,7 +209,10 @@ def quantile(q: float, metric: str, by: str = "", more: str = "") -> str:
 
 STAGE_SECONDS = "qdrant_loader_stage_duration_seconds"
 STATE = [
-    {"type": "value", "options": {"1": {"text": "running", "color": "green", "index": 0}, "0": {"text": "ended", "color": "text", "index": 1}}}
+    {
+        "type": "value",
+        "options": {"1": {"text": "running", "color": "green", "index": 0}, "0": {"text": "ended", "color": "text", "index": 1}},
+    }
 ]
 
 
@@ -281,8 +286,20 @@ def pipeline() -> Json:
               target('max(qdrant_loader_shim_hooks{$S, state="missing"})', "hooks missing"),
               target(f"sum(rate(qdrant_loader_shim_errors_total{{$S}}{RATE})) or 0 * max(qdrant_loader_shim_hooks{{$S}})", "errors in the shim per second"), height=6),
     ]  # fmt: skip
-    stage = variable("stage", "Stage", f"label_values(qdrant_loader_stage_calls_total{{{SELECT}}}, stage)", "For the panels of one stage", current="embed")
-    return dashboard("qdrant-loader-pipeline", "QDrant Loader: pipeline", "Throughput, rate-errors-duration per stage, backlog and rate limit.", panels, [stage])
+    stage = variable(
+        "stage",
+        "Stage",
+        f"label_values(qdrant_loader_stage_calls_total{{{SELECT}}}, stage)",
+        "For the panels of one stage",
+        current="embed",
+    )
+    return dashboard(
+        "qdrant-loader-pipeline",
+        "QDrant Loader: pipeline",
+        "Throughput, rate-errors-duration per stage, backlog and rate limit.",
+        panels,
+        [stage],
+    )
 
 
 # ---- what the process uses ---------------------------------------------------------------------------------------
@@ -344,7 +361,13 @@ def process() -> Json:
         lines("Metrics files", "Read, and those that could not be.", "short",
               target("sum by (state) (loader_exporter_multiprocess_files{$S})", "{{state}}"), width=8),
     ]  # fmt: skip
-    return dashboard("qdrant-loader-process", "QDrant Loader: process", "Utilisation, saturation and errors of what the process tree uses.", panels, [])
+    return dashboard(
+        "qdrant-loader-process",
+        "QDrant Loader: process",
+        "Utilisation, saturation and errors of what the process tree uses.",
+        panels,
+        [],
+    )
 
 
 # ---- which runs there were ---------------------------------------------------------------------------------------
@@ -411,7 +434,14 @@ def runs() -> Json:
         lines("Chunks so far", "Chunks upserted since the run began: how straight the line is.", "short",
               target(f'sum by ({RUN}) (last_over_time(qdrant_loader_chunks_total{{$S, state="upserted"}}{RATE}))', "{{instance}} {{loader}} {{run}}")),
     ]  # fmt: skip
-    return dashboard("qdrant-loader-runs", "QDrant Loader: runs", "Which ingests there were, how they ended, and how they compare.", panels, [], "now-24h")
+    return dashboard(
+        "qdrant-loader-runs",
+        "QDrant Loader: runs",
+        "Which ingests there were, how they ended, and how they compare.",
+        panels,
+        [],
+        "now-24h",
+    )
 
 
 def main() -> None:

@@ -70,7 +70,9 @@ class Metrics:
         self.rate_limit_waiting = gauge("rate_limit_waiting", "Embedding requests that wait for min_request_interval.")
 
         self.shim_errors = counter("shim_errors_total", "Errors inside the shim, which it kept from the loader.", "type")
-        self.shim_hooks = gauge("shim_hooks", "Methods of the loader that are counted, and that were not found.", "state", mode="max")
+        self.shim_hooks = gauge(
+            "shim_hooks", "Methods of the loader that are counted, and that were not found.", "state", mode="max"
+        )
         self.shim_missing = gauge("shim_hook_missing", "1 for each method of the loader that was not found.", "hook", mode="max")
         for stage in STAGES:
             for metric in (self.calls, self.successes, self.items, self.bytes, self.in_flight, self.seconds):
@@ -85,3 +87,6 @@ class Metrics:
         self.shim_hooks.labels("missing").set(len(missing))
         for hook in missing:
             self.shim_missing.labels(hook).set(1)
+
+
+METRICS = Metrics()

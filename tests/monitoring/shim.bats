@@ -258,20 +258,42 @@ class Broken:
         raise ZeroDivisionError
     def end(self, call, result, raised):
         raise AssertionError("never begun")
+calls = []
 async def items():
+    calls.append("items")
     yield 1
     yield 2
 async def one():
+    calls.append("one")
     return 3
 async def main():
     return [x async for x in hooks.wrap(items, Broken())()], await hooks.wrap(one, Broken())(), hooks.wrap(lambda: 4, Broken())()
-print(asyncio.run(main()))
+print(asyncio.run(main()), calls)
 PY
-    equal "$output" $'None\n([1, 2], 3, 4)'
+    equal "$output" $'None\n([1, 2], 3, 4) [\'items\', \'one\']'
     equal "$stderr" ''
     run -0 value 'qdrant_loader_shim_errors_total{type="TypeError"}' 'qdrant_loader_shim_errors_total{type="ZeroDivisionError"}' \
         'qdrant_loader_stage_in_flight{stage="chunk"}'
     equal "${lines[*]}" '1 5 0'
+}
+
+@test "a call that is thrown away by other code than it ran in is over" {
+    loader
+    run -0 --separate-stderr program <<'PY'
+import contextvars, types
+import qdrant_loader_shim.hooks as hooks
+@types.coroutine
+def pause():
+    yield
+async def forever(self, points):
+    await pause()
+call = hooks.wrap(forever, hooks.watches.make("upsert_points"))(None, [1])
+contextvars.copy_context().run(call.send, None)
+call.close()
+PY
+    run -0 value 'qdrant_loader_stage_in_flight{stage="upsert"}' 'qdrant_loader_stage_errors_total{stage="upsert",type="GeneratorExit"}' \
+        'qdrant_loader_shim_errors_total{type="ValueError"}'
+    equal "${lines[*]}" '0 1 n/a'
 }
 
 @test "the backlog, the queue gauges and the documents in wait tell the state between the stages" {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "elf.h"
+#include "pyelf.h"
 
 #include <elf.h>
 #include <errno.h>

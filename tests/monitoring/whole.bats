@@ -68,7 +68,7 @@ ended() {
     wait "$PROCRUN" || status=$?
     PROCRUN=
     equal "$status" "$1" 'exit status of the loader'
-    until_true 30 is qdrant_loader_run_exit_code "$1"
+    until_true 60 is qdrant_loader_run_exit_code "$1"
 }
 
 of() {
@@ -77,8 +77,8 @@ of() {
 
 @test "PromQL gives the totals that the stand-ins counted, and every panel has data" {
     launch
-    until_true 90 is 'qdrant_loader_up' 1
-    until_true 90 is 'qdrant_loader_backlog_chunks{between="chunk_embed"} > bool 0' 1
+    until_true 600 is 'qdrant_loader_up' 1
+    until_true 600 is 'qdrant_loader_backlog_chunks{between="chunk_embed"} > bool 0' 1
     ended 0
     local points
     points=$(of "$QDRANT" .points)
@@ -106,11 +106,11 @@ of() {
     sed -i 's/for: [0-9]*m/for: 1s/' "$DIR/alerts.yml"
     kill -HUP "$PROMETHEUS_PID"
     ended 1
-    until_true 30 firing QdrantLoaderRunFailed
+    until_true 60 firing QdrantLoaderRunFailed
     equal "$(promql 'sum(qdrant_loader_stage_errors_total{stage="upsert", type="UnexpectedResponse"})')" "$(of "$QDRANT" '.by_status["500"]')" errors
     equal "$(promql 'sum(qdrant_loader_chunks_total{state="upserted"})')" "$(of "$QDRANT" .points)" chunks
-    until_true 30 firing QdrantLoaderErrors
+    until_true 60 firing QdrantLoaderErrors
     # Killed, it cannot take its announcement back.
     kill -KILL "$EXPORTER"
-    until_true 30 firing QdrantLoaderExporterDown
+    until_true 60 firing QdrantLoaderExporterDown
 }

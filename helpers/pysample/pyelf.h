@@ -2,8 +2,8 @@
  * Finding the Python runtime in a process: its maps, the ELF file that holds `_PyRuntime`, the load
  * bias.
  */
-#ifndef PYSAMPLE_ELF_H
-#define PYSAMPLE_ELF_H
+#ifndef PYSAMPLE_PYELF_H
+#define PYSAMPLE_PYELF_H
 
 #include <stdbool.h>
 #include <stddef.h>

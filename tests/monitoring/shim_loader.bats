@@ -60,8 +60,8 @@ positive() {
 @test "documents, chunks, points and requests are the ones that the stand-ins counted, and the backlog is empty at the end" {
     launch 0.2
     # While it runs chunks wait to be embedded, and the loader's own gauge says so too.
-    until_true 60 positive 'qdrant_loader_backlog_chunks{between="chunk_embed"}'
-    until_true 60 positive "qdrant_chunk_queue_size{pid=\"$LOADER\"}"
+    until_true 300 positive 'qdrant_loader_backlog_chunks{between="chunk_embed"}'
+    until_true 300 positive "qdrant_chunk_queue_size{pid=\"$LOADER\"}"
     ended 0
     run -1 grep -h 'qdrant-loader shim' "$DIR/err" "$DIR/out"
     local chunks
@@ -122,7 +122,7 @@ positive() {
 
 @test "kill -9 in the middle of a run loses nothing that was counted" {
     launch 0.5
-    until_true 60 positive 'qdrant_loader_requests_total{stage="upsert",status="200"}'
+    until_true 300 positive 'qdrant_loader_requests_total{stage="upsert",status="200"}'
     kill -KILL "$LOADER"
     ended 137
     # A request that was under way is answered and not counted; none is counted that was not answered.

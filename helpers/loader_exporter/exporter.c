@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+#include "exporter.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "err.h"
+#include "negotiate.h"
+#include "outfile.h"
+
+/* Smaller pages cost more to pack than to send. */
+#define GZIP_FROM ((size_t)16 << 10)
+/* How often the loaders are looked at when nobody asks. What a process used is known up to that,
+ * even if it is killed. */
+#define LOOK_NS (INT64_C(1) * 1000000000)
+/* The same while a loader has ended and its result is still to come. */
+#define LOOK_SOON_NS (INT64_C(50) * 1000000)
+
+void exporter_page(struct exporter *x, enum page_format format, bool snapshot, struct buf *out) {
+    struct fleet *fleet = &x->fleet;
+    int64_t start = monotonic_ns();
+
+    page_begin(&x->page, format);
+    for (size_t i = 0; i < fleet->n; i++)
+        loader_read(fleet->loader[i]);
+    x->self.read_s = (double)(monotonic_ns() - start) / 1e9;
+    x->self.pages++;
+    for (size_t i = 0; i < fleet->n; i++)
+        loader_write(fleet->loader[i], &x->page, snapshot);
+    if (!snapshot && !x->config->no_self)
+        self_write(&x->self, fleet, x->http ? http_stats(x->http) : NULL, &x->page);
+    page_render(&x->page, out);
+}
+
+static void plain(struct http_answer *a, unsigned status, const char *text) {
+    a->status = status;
+    a->content_type = "text/plain; charset=utf-8";
+    buf_adds(&a->body, text);
+}
+
+static void landing_page(const struct exporter *x, struct http_answer *a) {
+    a->status = 200;
+    a->content_type = "text/html; charset=utf-8";
+    buf_printf(
+        &a->body,
+        "<!doctype html><html lang=\"en\"><head><title>loader_exporter</title></head><body>\n"
+        "<h1>loader_exporter</h1><p>Metrics of QDrant Loaders, read from outside their "
+        "processes.</p>\n"
+        "<p><a href=\"%s\">Metrics</a> &middot; <a href=\"/-/healthy\">healthy</a> &middot; "
+        "<a href=\"/-/ready\">ready</a></p></body></html>\n",
+        x->config->telemetry_path);
+}
+
+static void metrics(struct exporter *x, const struct http_request *r, struct http_answer *a) {
+    struct buf page = {0};
+    enum page_format format = negotiate_format(r->accept, &a->content_type);
+
+    a->status = 200;
+    a->is_page = true;
+    exporter_update(x);
+    exporter_page(x, format, false, &page);
+    if (page.len > GZIP_FROM && negotiate_gzip(r->accept_encoding) &&
+        gzip_pack(x->gzip, &page, &a->body)) {
+        a->gzip = true;
+        buf_free(&page);
+        return;
+    }
+    buf_free(&a->body);
+    a->body = page;
+}
+
+static bool is_ready(const struct exporter *x) {
+    for (size_t i = 0; i < x->fleet.n; i++) {
+        loader_read(x->fleet.loader[i]);
+        if (loader_source_up(x->fleet.loader[i], SOURCE_PROC) ||
+            loader_source_up(x->fleet.loader[i], SOURCE_MULTIPROCESS))
+            return true;
+    }
+    return x->fleet.watch != NULL;
+}
+
+static void answer(void *arg, const struct http_request *r, struct http_answer *a) {
+    struct exporter *x = arg;
+
+    if (strcmp(r->path, x->config->telemetry_path) == 0)
+        metrics(x, r, a);
+    else if (strcmp(r->path, "/") == 0)
+        landing_page(x, a);
+    else if (strcmp(r->path, "/-/healthy") == 0)
+        plain(a, 200, "healthy\n");
+    else if (strcmp(r->path, "/-/ready") != 0)
+        plain(a, 404, "not found\n");
+    else if (is_ready(x))
+        plain(a, 200, "ready\n");
+    else
+        plain(a, 503, "no source of a loader can be read yet\n");
+}
+
+static void answered(void *arg, const struct http_request *r, unsigned status) {
+    struct exporter *x = arg;
+
+    if (status != 200 || !r->is_page)
+        return;
+    for (size_t i = 0; i < x->fleet.n; i++)
+        loader_shown(x->fleet.loader[i]);
+    if (r->is_scrape && x->final && r->start_ns > x->final_ns)
+        x->scraped++;
+}
+
+static void write_ready(const struct exporter *x, const char *where, const char *scheme) {
+    const struct address *a = &x->http_config->address[0];
+    struct buf text = {0};
+
+    buf_adds(&text, "{\"url\":\"");
+    buf_printf(&text, "%s://", scheme);
+    buf_add_json(&text, where, strlen(where));
+    buf_add_json(&text, x->config->telemetry_path, strlen(x->config->telemetry_path));
+    buf_printf(&text, "\",\"port\":%s,\"pid\":%d}\n", a->port, (int)getpid());
+    if (!outfile_write(x->config->ready_file, text.data, text.len))
+        exit(EX_FAIL);
+    buf_free(&text);
+}
+
+/* One target group for Prometheus' file_sd_configs. */
+static void write_file_sd(const struct exporter *x, const char *scheme) {
+    struct buf text = {0};
+
+    buf_adds(&text, "[{\"targets\":[");
+    for (size_t i = 0; i < x->http_config->addresses; i++) {
+        char where[300];
+
+        address_print(&x->http_config->address[i], where, sizeof(where));
+        buf_adds(&text, i > 0 ? ",\"" : "\"");
+        buf_add_json(&text, where, strlen(where));
+        buf_addc(&text, '"');
+    }
+    buf_printf(&text, "],\"labels\":{\"__scheme__\":\"%s\",\"__metrics_path__\":\"", scheme);
+    buf_add_json(&text, x->config->telemetry_path, strlen(x->config->telemetry_path));
+    buf_addc(&text, '"');
+    buf_add(&text, x->config->sd_labels.data, x->config->sd_labels.len);
+    buf_adds(&text, "}}]\n");
+    if (!outfile_write(x->config->file_sd, text.data, text.len))
+        exit(EX_FAIL);
+    buf_free(&text);
+}
+
+void exporter_open(struct exporter *x, struct http_config *http) {
+    const struct http_app app = {.answer = answer, .answered = answered, .arg = x};
+    const char *scheme = http->web->cert ? "https" : "http";
+    char where[300];
+
+    /* Left by one that was killed: nobody shall take them for this one's. */
+    if (x->config->ready_file)
+        (void)unlink(x->config->ready_file);
+    x->http_config = http;
+    x->gzip = gzip_new();
+    x->http = http_open(http, &app);
+    exporter_update(x);
+    for (size_t i = 0; i < http->addresses; i++) {
+        address_print(&http->address[i], where, sizeof(where));
+        warn("serving %s://%s%s", scheme, where, x->config->telemetry_path);
+        if (!address_is_loopback(&http->address[i]) && !http->web->cert && http->web->users == 0)
+            warn("%s: everybody who reaches this address can read the metrics (--web.config.file)",
+                 where);
+    }
+    address_print(&http->address[0], where, sizeof(where));
+    if (x->config->file_sd)
+        write_file_sd(x, scheme);
+    if (x->config->ready_file)
+        write_ready(x, where, scheme);
+}
+
+static void write_snapshot(struct exporter *x) {
+    struct buf page = {0};
+
+    if (!x->config->snapshot)
+        return;
+    exporter_page(x, PAGE_TEXT, true, &page);
+    if (!outfile_write(x->config->snapshot, page.data ? page.data : "", page.len))
+        x->failed = true;
+    buf_free(&page);
+}
+
+void exporter_close(struct exporter *x) {
+    if (!x->final) {
+        exporter_update(x);
+        if (!x->final)
+            write_snapshot(x);
+    }
+    if (x->config->file_sd)
+        (void)unlink(x->config->file_sd);
+    if (x->config->ready_file)
+        (void)unlink(x->config->ready_file);
+    http_close(x->http);
+    fleet_free(&x->fleet);
+    page_free(&x->page);
+    gzip_free(x->gzip);
+}
+
+void exporter_update(struct exporter *x) {
+    bool final;
+
+    (void)fleet_update(&x->fleet);
+    final = fleet_is_final(&x->fleet);
+    if (final && !x->final) {
+        x->final_ns = monotonic_ns();
+        x->scraped = 0;
+        write_snapshot(x);
+    }
+    x->final = final;
+}
+
+int64_t exporter_next(const struct exporter *x, int64_t now) {
+    int64_t next = now + LOOK_NS;
+
+    for (size_t i = 0; i < x->fleet.n; i++) {
+        if (loader_state(x->fleet.loader[i]) == LOADER_ENDED &&
+            !loader_is_final(x->fleet.loader[i]))
+            next = now + LOOK_SOON_NS;
+    }
+    if (x->final && x->config->linger_ns >= 0 && x->final_ns + x->config->linger_ns < next)
+        next = x->final_ns + x->config->linger_ns;
+    return next;
+}
+
+bool exporter_is_done(const struct exporter *x, int64_t now) {
+    const struct exporter_config *c = x->config;
+
+    if (!x->final || c->linger_ns < 0)
+        return false;
+    return now - x->final_ns >= c->linger_ns || (c->scrapes > 0 && x->scraped >= c->scrapes);
+}

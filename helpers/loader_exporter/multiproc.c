@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: MIT */
+#include "multiproc.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "live.h"
+
+/* A file that becomes another one in every reading is left out of this one. */
+#define RESTARTS_MAX 3
+/* The first files of a folder stay open, which halves the cost of a reading. */
+#define KEEP_OPEN 64
+
+struct entry {
+    size_t pos, next, value;
+    struct slot *slot; /* NULL: left out */
+    enum entry_fault fault;
+};
+
+struct file {
+    char *name;
+    struct db_name db;
+    bool name_is_good;
+    int fd; /* kept open, or -1 */
+    dev_t dev;
+    ino_t ino;
+    uid_t owner;
+    double created; /* Unix seconds; 0: the file system does not say */
+    struct entry *entry;
+    size_t n, cap;
+    struct buf seen; /* the bytes up to the last entry, as they were when it was parsed */
+    struct live live;
+};
+
+struct multiproc {
+    char *dir, *loader;
+    int procfd;
+    uid_t uid[8];
+    size_t uids;
+    struct file *file; /* by name */
+    size_t n, cap;
+    struct model model;
+    struct multiproc_stats stats;
+    struct buf data, scratch;
+    size_t bytes;       /* read in this reading */
+    size_t too_many;    /* files above MULTIPROC_FILES_MAX */
+    struct stat listed; /* the folder when its names were taken */
+    bool list_again; /* it had just changed then, and may have changed once more in the same tick of
+                        its clock */
+};
+
+struct multiproc *multiproc_new(const char *dir, const char *loader, int procfd) {
+    struct multiproc *mp = xcalloc(1, sizeof(*mp));
+
+    mp->dir = xstrdup(dir);
+    mp->loader = loader ? xstrdup(loader) : NULL;
+    mp->model.loader = mp->loader;
+    mp->procfd = procfd;
+    return mp;
+}
+
+static void file_close(struct file *f) {
+    if (f->fd >= 0)
+        (void)close(f->fd);
+    f->fd = -1;
+}
+
+static void file_free(struct file *f) {
+    file_close(f);
+    free(f->name);
+    free(f->entry);
+    buf_free(&f->seen);
+}
+
+/* Forgets all that was learnt, the set of files too. */
+static void start_anew(struct multiproc *mp) {
+    for (size_t i = 0; i < mp->n; i++)
+        file_free(&mp->file[i]);
+    mp->n = 0;
+    model_clear(&mp->model);
+}
+
+void multiproc_free(struct multiproc *mp) {
+    start_anew(mp);
+    model_free(&mp->model);
+    buf_free(&mp->data);
+    buf_free(&mp->scratch);
+    free(mp->file);
+    free(mp->dir);
+    free(mp->loader);
+    free(mp);
+}
+
+void multiproc_allow(struct multiproc *mp, uid_t uid) {
+    for (size_t i = 0; i < mp->uids; i++) {
+        if (mp->uid[i] == uid)
+            return;
+    }
+    if (mp->uids < sizeof(mp->uid) / sizeof(mp->uid[0]))
+        mp->uid[mp->uids++] = uid;
+}
+
+const struct multiproc_stats *multiproc_stats(const struct multiproc *mp) {
+    return &mp->stats;
+}
+
+static struct file *add_file(struct multiproc *mp, const char *name) {
+    struct file *f;
+
+    if (mp->n == mp->cap) {
+        mp->cap = mp->cap ? 2 * mp->cap : 8;
+        mp->file = xrealloc(mp->file, mp->cap * sizeof(mp->file[0]));
+    }
+    f = &mp->file[mp->n++];
+    *f = (struct file){.name = xstrdup(name), .fd = -1};
+    f->name_is_good = db_name_parse(f->name, &f->db);
+    return f;
+}
+
+/* True when the entries that are known still stand in `data`. */
+static bool is_same(const struct file *f, const char *data, size_t len) {
+    if (f->n > 0 && f->entry[f->n - 1].next > len)
+        return false;
+    for (size_t i = 0; i < f->n; i++) {
+        const struct entry *e = &f->entry[i];
+
+        if (memcmp(data + e->pos, f->seen.data + e->pos, e->value - e->pos) != 0)
+            return false;
+    }
+    return true;
+}
+
+static void add_entry(struct multiproc *mp, struct file *f, size_t pos,
+                      const struct db_entry *found) {
+    struct entry e = {.pos = pos, .next = found->next, .value = found->value};
+    struct key key;
+
+    /* enum entry_fault goes on where enum key_fault ends. */
+    e.fault = (enum entry_fault)key_parse(found->key, found->key_len, &mp->scratch, &key);
+    if (e.fault == ENTRY_OK)
+        e.slot = model_slot(&mp->model, &f->db, &key, f->created, &e.fault);
+    if (f->n == f->cap) {
+        f->cap = f->cap ? 2 * f->cap : 64;
+        f->entry = xrealloc(f->entry, f->cap * sizeof(f->entry[0]));
+    }
+    f->entry[f->n++] = e;
+}
+
+/* Parses the entries behind those that are known. */
+static enum db_fault parse(struct multiproc *mp, struct file *f, const char *data, size_t len) {
+    size_t pos = f->n > 0 ? f->entry[f->n - 1].next : MMAPDB_HEADER;
+    size_t before = f->n;
+    struct db_entry found;
+
+    while (pos < len && mp->model.series < MODEL_SERIES_MAX &&
+           db_entry_at(data, len, pos, &found)) {
+        add_entry(mp, f, pos, &found);
+        pos = found.next;
+    }
+    if (f->n > before) {
+        buf_add(&f->seen, data + f->seen.len, pos - f->seen.len);
+        mp->stats.series = mp->model.series;
+    }
+    if (pos >= len)
+        return DB_OK;
+    return mp->model.series < MODEL_SERIES_MAX ? DB_ENTRY : DB_LIMIT;
+}
+
+static void count_values(struct multiproc *mp, const struct file *f, const char *data) {
+    for (size_t i = 0; i < f->n; i++) {
+        const struct entry *e = &f->entry[i];
+        double pair[2];
+
+        if (!e->slot) {
+            mp->stats.entry_fault[e->fault]++;
+            continue;
+        }
+        memcpy(pair, data + e->value, sizeof(pair));
+        model_count(e->slot, &f->db, pair[0], pair[1]);
+    }
+}
+
+static void count_file(struct multiproc *mp, enum db_fault fault) {
+    if (fault == DB_OK) {
+        mp->stats.ok++;
+    } else if (fault == DB_EMPTY) {
+        mp->stats.empty++;
+    } else {
+        mp->stats.bad++;
+        mp->stats.file_fault[fault]++;
+    }
+}
+
+static double birth_time(int dirfd, const char *name) {
+    struct statx st;
+
+    if (statx(dirfd, name, AT_SYMLINK_NOFOLLOW, STATX_BTIME, &st) != 0 ||
+        !(st.stx_mask & STATX_BTIME))
+        return 0;
+    return (double)st.stx_btime.tv_sec + (double)st.stx_btime.tv_nsec / 1e9;
+}
+
+/* Opens a file that is not open. False when it is another one than the one that is known. */
+static bool open_file(struct file *f, const struct db_folder *folder, enum db_fault *fault) {
+    struct stat st;
+
+    f->fd = db_open(folder, f->name, &st, fault);
+    if (f->fd < 0)
+        return true;
+    if (f->n > 0 && (st.st_dev != f->dev || st.st_ino != f->ino)) {
+        file_close(f);
+        return false;
+    }
+    f->dev = st.st_dev;
+    f->ino = st.st_ino;
+    f->owner = st.st_uid;
+    if (f->created <= 0)
+        f->created = birth_time(folder->fd, f->name);
+    return true;
+}
+
+/* Reads one file and parses what is new in it. False when it is not the one that is known. */
+static bool read_entries(struct multiproc *mp, struct file *f, const struct db_folder *folder,
+                         enum db_fault *fault) {
+    bool pairs = f->db.type == DB_GAUGE && f->db.mode == MODE_MOSTRECENT;
+    enum db_fault parsed = DB_OK;
+
+    mp->data.len = 0;
+    if (f->fd < 0 && !open_file(f, folder, fault))
+        return false;
+    if (f->fd < 0)
+        return true;
+    *fault = db_read(f->fd, f->seen.len, pairs, &mp->data);
+    if (!is_same(f, mp->data.data, mp->data.len))
+        return false;
+    if (mp->bytes + mp->data.len > MULTIPROC_BYTES_MAX) {
+        parsed = DB_LIMIT;
+        mp->data.len = 0;
+    } else if (mp->data.len > 0) {
+        parsed = parse(mp, f, mp->data.data, mp->data.len);
+    }
+    if (*fault == DB_OK)
+        *fault = parsed;
+    return true;
+}
+
+/* Reads one file and counts its values. False when it is not the one that is known. */
+static bool read_file(struct multiproc *mp, struct file *f, const struct db_folder *folder) {
+    enum db_fault fault = DB_BAD_NAME;
+
+    /* A fault is looked at twice: the writer may have been in the middle of it. */
+    for (int i = 0; f->name_is_good && i < 2 && fault != DB_OK && fault != DB_EMPTY; i++) {
+        if (!read_entries(mp, f, folder, &fault))
+            return false;
+    }
+    count_file(mp, fault);
+    if (fault != DB_OK || (size_t)(f - mp->file) >= KEEP_OPEN)
+        file_close(f);
+    if (!f->name_is_good || mp->data.len == 0)
+        return true;
+    mp->bytes += mp->data.len;
+    if (!f->db.live || mp->procfd < 0 ||
+        !live_is_over(&f->live, mp->procfd, &f->db, f->owner, f->created))
+        count_values(mp, f, mp->data.data);
+    return true;
+}
+
+/* The names of the folder, in order. A set of names is a run of strings, each with its NUL. */
+static size_t list_names(DIR *dir, struct buf *names, size_t *too_many) {
+    const struct dirent *e;
+    size_t n = 0;
+
+    names->len = 0;
+    *too_many = 0;
+    while ((e = readdir(dir)) != NULL) {
+        size_t len = strlen(e->d_name);
+
+        if (e->d_name[0] == '.' || len < 3 || strcmp(e->d_name + len - 3, ".db") != 0)
+            continue;
+        if (n == MULTIPROC_FILES_MAX) {
+            ++*too_many;
+            continue;
+        }
+        buf_add(names, e->d_name, len + 1);
+        n++;
+    }
+    return n;
+}
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(((const struct file *)a)->name, ((const struct file *)b)->name);
+}
+
+static int name_of(const void *name, const void *file) {
+    return strcmp(name, ((const struct file *)file)->name);
+}
+
+static struct file *find_file(struct file *sorted, size_t n, const char *name) {
+    return n > 0 ? bsearch(name, sorted, n, sizeof(*sorted), name_of) : NULL;
+}
+
+/* Makes mp->file the files of those names. */
+static void take_names(struct multiproc *mp, const struct buf *names, size_t n) {
+    struct file *before = mp->file;
+    size_t had = mp->n;
+    bool same = n == had;
+
+    for (size_t at = 0; same && at < names->len; at += strlen(names->data + at) + 1)
+        same = find_file(before, had, names->data + at) != NULL;
+    if (same)
+        return;
+    model_clear(&mp->model);
+    mp->file = NULL;
+    mp->n = mp->cap = 0;
+    for (size_t at = 0; at < names->len; at += strlen(names->data + at) + 1) {
+        const struct file *old = find_file(before, had, names->data + at);
+        struct file *f = add_file(mp, names->data + at);
+
+        if (old)
+            f->live = old->live;
+    }
+    if (mp->n > 0)
+        qsort(mp->file, mp->n, sizeof(mp->file[0]), by_name);
+    for (size_t i = 0; i < had; i++)
+        file_free(&before[i]);
+    free(before);
+}
+
+/* Forgets the entries of all files, but not which files there are. */
+static void forget_entries(struct multiproc *mp) {
+    model_clear(&mp->model);
+    for (size_t i = 0; i < mp->n; i++) {
+        mp->file[i].n = 0;
+        mp->file[i].seen.len = 0;
+        mp->file[i].created = 0;
+        file_close(&mp->file[i]);
+    }
+}
+
+static void begin_reading(struct multiproc *mp) {
+    mp->bytes = mp->stats.ok = mp->stats.empty = mp->stats.bad = 0;
+    model_reset(&mp->model);
+}
+
+static bool unreadable(struct multiproc *mp) {
+    start_anew(mp);
+    mp->listed = (struct stat){0};
+    mp->stats.readable = mp->stats.has_shim = false;
+    mp->stats.series = 0;
+    return false;
+}
+
+/* True when no name came or went since the names were taken. */
+static bool is_as_listed(const struct multiproc *mp, const struct stat *now) {
+    return !mp->list_again && now->st_dev == mp->listed.st_dev &&
+           now->st_ino == mp->listed.st_ino && now->st_mtim.tv_sec == mp->listed.st_mtim.tv_sec &&
+           now->st_mtim.tv_nsec == mp->listed.st_mtim.tv_nsec;
+}
+
+/* Takes the names of the folder. False when it cannot be read. */
+static bool list_files(struct multiproc *mp, size_t *too_many) {
+    struct timespec now;
+    DIR *dir = opendir(mp->dir);
+    size_t n;
+
+    if (!dir)
+        return false;
+    (void)fstat(dirfd(dir), &mp->listed);
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    mp->list_again = now.tv_sec - mp->listed.st_mtim.tv_sec < 2;
+    n = list_names(dir, &mp->data, too_many);
+    (void)closedir(dir);
+    take_names(mp, &mp->data, n);
+    /* A name that stayed may stand for another file now. */
+    for (size_t i = 0; i < mp->n; i++)
+        file_close(&mp->file[i]);
+    return true;
+}
+
+static void read_files(struct multiproc *mp) {
+    struct db_folder folder = {.fd = AT_FDCWD, .uid = mp->uid, .uids = mp->uids};
+    int restarts = 0;
+
+    for (size_t i = 0; i < mp->n;) {
+        if (mp->file[i].fd < 0 && folder.fd == AT_FDCWD)
+            folder.fd = open(mp->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (read_file(mp, &mp->file[i], &folder) || restarts++ >= RESTARTS_MAX) {
+            i++;
+        } else {
+            forget_entries(mp);
+            begin_reading(mp);
+            i = 0;
+        }
+    }
+    if (folder.fd >= 0)
+        (void)close(folder.fd);
+}
+
+bool multiproc_read(struct multiproc *mp) {
+    struct stat now;
+
+    begin_reading(mp);
+    if (stat(mp->dir, &now) != 0 || !S_ISDIR(now.st_mode))
+        return unreadable(mp);
+    if (!is_as_listed(mp, &now) && !list_files(mp, &mp->too_many))
+        return unreadable(mp);
+    read_files(mp);
+    mp->stats.bad += mp->too_many;
+    mp->stats.file_fault[DB_LIMIT] += mp->too_many;
+    mp->stats.readable = true;
+    mp->stats.has_shim = mp->model.has_shim;
+    mp->stats.series = mp->model.series;
+    return true;
+}
+
+void multiproc_feed(struct multiproc *mp, const char *name, const char *data, size_t len) {
+    struct file *f = NULL;
+    enum db_fault fault = len < MMAPDB_HEADER ? DB_SIZE : DB_OK;
+    size_t used = fault == DB_OK ? db_used(data, len, &fault) : 0;
+
+    for (size_t i = 0; i < mp->n; i++) {
+        if (strcmp(mp->file[i].name, name) == 0)
+            f = &mp->file[i];
+    }
+    if (!f)
+        f = add_file(mp, name);
+    if (!f->name_is_good)
+        fault = DB_BAD_NAME;
+    if (!f->name_is_good || used == 0) {
+        count_file(mp, fault);
+        return;
+    }
+    if (!is_same(f, data, used))
+        forget_entries(mp);
+    if (f == mp->file)
+        begin_reading(mp);
+    count_file(mp, parse(mp, f, data, used));
+    count_values(mp, f, data);
+}
+
+void multiproc_write(struct multiproc *mp, struct page *page) {
+    mp->stats.refused += model_write(&mp->model, page);
+}
+
+void multiproc_shown(struct multiproc *mp) {
+    for (size_t i = 0; i < mp->n; i++)
+        live_shown(&mp->file[i].live);
+}

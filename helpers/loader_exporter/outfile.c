@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#include "outfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "err.h"
+
+static bool write_all(int fd, const char *data, size_t len) {
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return false;
+        data += n;
+        len -= (size_t)n;
+    }
+    return fsync(fd) == 0;
+}
+
+bool outfile_write(const char *file, const char *data, size_t len) {
+    const char *slash = strrchr(file, '/');
+    size_t dir = slash ? (size_t)(slash - file) + 1 : 0;
+    struct buf beside = {0};
+    bool good;
+    int fd;
+
+    /* Hidden, and not called *.prom or *.json: nobody takes it for the file itself. */
+    buf_add(&beside, file, dir);
+    buf_printf(&beside, ".%s.%d.new", file + dir, (int)getpid());
+    fd = open(beside.data, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+    good = fd >= 0 && write_all(fd, data, len);
+    if (fd >= 0 && close(fd) != 0)
+        good = false;
+    if (good && rename(beside.data, file) != 0)
+        good = false;
+    if (!good) {
+        warn("%s:", file);
+        (void)unlink(beside.data);
+    }
+    buf_free(&beside);
+    return good;
+}

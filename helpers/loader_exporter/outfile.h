@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT
+ * Files that others read while they are written: written beside, then renamed.
+ */
+#ifndef EXPORTER_OUTFILE_H
+#define EXPORTER_OUTFILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Replaces `file` by `len` bytes, whole or not at all. False, with a message, when that fails. */
+bool outfile_write(const char *file, const char *data, size_t len);
+
+#endif

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: MIT
+"""What a scrape of one loader costs: loader_exporter beside prometheus_client's MultiProcessCollector, and the loader.
+
+Both serve the loader's own eight metrics over HTTP while a process counts into them; one client asks both for pages, back
+to back over a connection that stays open, in turns. Cost is the CPU time of the serving process per page.
+
+loader_exporter reads more for it: the process tree in /proc (ten times a second at the most, so that back to back most
+pages show a reading of up to 100 ms before), and its own cost. `exporter_us_per_scrape_at_10_hz` has a fresh reading on
+every page, and the caches as cold as they are in between.
+
+The efficiency of a loader is the work it does per CPU second while it is scraped ten times a second, against none: pure
+Python on one thread, in turns of half a second of its CPU time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bench import BIN, ROUNDS, paired, row
+
+PYTHON = os.environ["LOADER_ENV_PYTHON"]
+PAGES, COLLECTOR_PAGES, HZ = 2000, 200, 10
+
+# Has the threads and the metrics of a loader, and counts fifty times a second.
+LOADER = """
+import threading, time
+import qdrant_loader.core.monitoring.prometheus_metrics as m
+for _ in range(19):
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+print(flush=True)
+while True:
+    m.INGESTED_DOCUMENTS.inc()
+    for h in (m.CHUNKING_DURATION, m.EMBEDDING_DURATION, m.UPSERT_DURATION):
+        h.observe(time.process_time() % 1)
+    time.sleep(0.02)
+"""
+
+COLLECTOR = """
+import sys
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.multiprocess import MultiProcessCollector
+registry = CollectorRegistry()
+MultiProcessCollector(registry)
+server, thread = start_http_server(0, "127.0.0.1", registry)
+print(server.server_port, flush=True)
+thread.join()
+"""
+
+# Work that never leaves the process, with metrics as a loader has them. For each line on standard input: the rounds of
+# it in half a second of CPU time, per second of it.
+SPIN = """
+import sys, time
+import prometheus_client
+done, took = prometheus_client.Counter("done", "Rounds"), prometheus_client.Histogram("took_seconds", "Time")
+for line in sys.stdin:
+    rounds, start = 0, time.process_time()
+    while (used := time.process_time() - start) < 0.5:
+        sum(range(2000))
+        rounds += 1
+        if rounds % 500 == 0:
+            done.inc()
+            took.observe(used)
+    print(rounds / used, flush=True)
+"""
+
+
+class Client:
+    """Asks for pages on one connection and reads them; keeps no more than it must, to leave the caches to the server."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.buffer = bytearray(1 << 20)
+        self.open()
+
+    def open(self) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", self.port))
+
+    def page(self) -> bytes:
+        self.socket.sendall(b"GET /metrics HTTP/1.1\r\nHost: bench\r\n\r\n")
+        n, whole, view = 0, 1 << 20, memoryview(self.buffer)
+        while n < whole:
+            got = self.socket.recv_into(view[n:])
+            if got == 0:
+                break
+            n += got
+            head = self.buffer.find(b"\r\n\r\n", 0, n)
+            at = self.buffer.find(b"Content-Length: ", 0, n)
+            if head >= 0 and at >= 0:
+                whole = head + 4 + int(self.buffer[at + 16 : self.buffer.find(b"\r", at)])
+        if n < whole:
+            sys.exit("bench: the server closed the connection")
+        return bytes(view[:n])
+
+    def new_page(self) -> bytes:
+        """prometheus_client's server closes after each page."""
+        self.socket.close()
+        self.open()
+        self.socket.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        parts = []
+        while part := self.socket.recv(1 << 16):
+            parts.append(part)
+        return b"".join(parts)
+
+
+def cpu_of(pid: int) -> float:
+    """CPU seconds of a process so far, to the ns: clock_getcpuclockid(3)."""
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+def cost(pid: int, page: Callable[[], object], pages: int) -> float:
+    before = cpu_of(pid)
+    for _ in range(pages):
+        page()
+    return (cpu_of(pid) - before) / pages
+
+
+@contextlib.contextmanager
+def running(argv: list[str], env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
+    child = subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}
+    )
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.communicate()
+
+
+@contextlib.contextmanager
+def exporter(*options: str) -> Iterator[tuple[int, int]]:
+    """(pid, port)"""
+    with running([str(BIN / "loader_exporter"), "--web.listen-address", "127.0.0.1:0", *options]) as child:
+        line = child.stderr.readline() if child.stderr else ""
+        if "serving http://" not in line:
+            sys.exit(f"bench: {line}")
+        yield child.pid, int(line.rsplit(":", 1)[1].split("/")[0])
+
+
+def scrape_costs(folder: str) -> None:
+    env = {"PROMETHEUS_MULTIPROC_DIR": folder}
+    with (
+        running([PYTHON, "-c", LOADER], env) as loader,
+        running([PYTHON, "-c", COLLECTOR], env) as collector,
+        exporter("--multiproc-dir", folder, "--pid", str(loader.pid)) as (pid, port),
+    ):
+        assert loader.stdout and collector.stdout
+        loader.stdout.readline()
+        ours, theirs = Client(port), Client(int(collector.stdout.readline()))
+        for client in (ours.page, theirs.new_page):
+            if b"qdrant_chunking_duration_seconds_bucket" not in client():
+                sys.exit("bench: the loader's metrics are not on the page")
+        ratio, own, _ = paired(
+            lambda: cost(pid, ours.page, PAGES), lambda: cost(collector.pid, theirs.new_page, COLLECTOR_PAGES)
+        )
+
+        def at_10_hz() -> None:
+            time.sleep(1 / HZ)
+            ours.page()
+
+        slow = cost(pid, at_10_hz, 10 * HZ)
+    row("exporter_us_per_scrape", own * 1e6, "us", "<= 35")
+    row("exporter_vs_collector", 1 / ratio, "x", ">= 25")
+    print(f"exporter_us_per_scrape_at_10_hz: {slow * 1e6:.0f} us, everything read anew on every page", file=sys.stderr)
+
+
+def spin(loader: subprocess.Popen[str], client: Client | None) -> float:
+    """Rounds per CPU second of half a second of CPU time, scraped all the while or not."""
+    assert loader.stdin and loader.stdout
+    loader.stdin.write("\n")
+    loader.stdin.flush()
+    while client and not select.select([loader.stdout], [], [], 1 / HZ)[0]:
+        client.page()
+    return float(loader.stdout.readline())
+
+
+def efficiency(folder: str) -> None:
+    with (
+        running([PYTHON, "-c", SPIN], {"PROMETHEUS_MULTIPROC_DIR": folder}) as loader,
+        exporter("--multiproc-dir", folder, "--pid", str(loader.pid)) as (_, port),
+    ):
+        client = Client(port)
+        ratio, _, _ = paired(lambda: spin(loader, client), lambda: spin(loader, None), 6 * ROUNDS)
+    row("exporter_loader_efficiency", ratio, "ratio", ">= 0.99")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("scrape", "spin"):
+            Path(folder, name).mkdir(mode=0o700)
+        scrape_costs(f"{folder}/scrape")
+        efficiency(f"{folder}/spin")
+
+
+if __name__ == "__main__":
+    main()

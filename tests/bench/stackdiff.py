@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+"""stackdiff against inferno-diff-folded on two files of 100,000 stacks, sorted as all folders write them, and unsorted."""
+
+from __future__ import annotations
+
+import sys
+
+import bench
+import peers
+import stacks
+
+
+def main() -> None:
+    peer = peers.inferno() / "inferno-diff-folded"
+    files = stacks.folder()
+    # Unsorted files have to be sorted here, which the peer does not do.
+    for figure, kind, bar in (("stackdiff_100k", "sorted", "<= 0.6"), ("stackdiff_100k_unsorted", "mixed", "<= 0.75")):
+        pair = [files / f"100k.{kind}", files / f"100k.{kind}.changed"]
+        ratio, ours, theirs = bench.paired(lambda: bench.cpu([bench.BIN / "stackdiff", *pair]), lambda: bench.cpu([peer, *pair]))
+        print(f"{figure}: {1e3 * ours:.0f} ms, inferno {1e3 * theirs:.0f} ms", file=sys.stderr)
+        bench.row(figure, ratio, "ratio", bar)
+
+
+if __name__ == "__main__":
+    main()
