@@ -29,6 +29,14 @@ bool pids_have(const struct pids *p, pid_t pid) {
     return false;
 }
 
+size_t pids_count(const struct pids *p, pid_t pid) {
+    size_t n = 0;
+
+    for (size_t i = 0; i < p->n; i++)
+        n += p->pid[i] == pid;
+    return n;
+}
+
 void pids_free(struct pids *p) {
     free(p->pid);
     *p = (struct pids){0};

@@ -15,6 +15,7 @@ struct pids {
 
 void pids_add(struct pids *p, pid_t pid);
 bool pids_have(const struct pids *p, pid_t pid);
+size_t pids_count(const struct pids *p, pid_t pid);
 void pids_free(struct pids *p);
 
 /* Replaces `out` by the descendants of `root` (not itself), parents before their children. Reads

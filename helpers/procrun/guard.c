@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,8 +13,13 @@
 #include <unistd.h>
 
 #include "err.h"
-#include "proc.h"
+#include "interrupt.h"
 #include "reap.h"
+#include "start.h"
+
+/* A process that is passed over while its child lives is looked at so often: ever more seldom. */
+#define PAUSE_NS UINT64_C(10000000)
+#define PAUSE_MAX_NS UINT64_C(1000000000)
 
 /* What was done so far to end the command. */
 enum stage { STAGE_RUN, STAGE_INT, STAGE_TERM, STAGE_KILL };
@@ -23,123 +27,18 @@ enum stage { STAGE_RUN, STAGE_INT, STAGE_TERM, STAGE_KILL };
 struct guardian {
     struct run *run;
     struct reaper reaper;
+    struct interrupt interrupt;
     pid_t group; /* the command's */
     enum stage stage;
-    bool recorded;     /* the end of the command */
-    bool leftovers;    /* the command has ended, and what it left behind is being ended */
-    bool alone;        /* the front is gone */
-    uint64_t deadline; /* when the next stage begins, monotonic ns; 0: not by itself */
-    uint64_t began;    /* monotonic ns */
-    int status;        /* ours, when it is not the command's */
+    bool recorded;      /* the end of the command */
+    bool leftovers;     /* the command has ended, and what it left behind is being ended */
+    bool alone;         /* the front is gone */
+    uint64_t deadline;  /* when the next stage begins, monotonic ns; 0: not by itself */
+    uint64_t next_look; /* when the tree is interrupted further, monotonic ns; 0: all of it is */
+    uint64_t pause;     /* ns from one such look to the next */
+    uint64_t began;     /* monotonic ns */
+    int status;         /* ours, when it is not the command's */
 };
-
-static uint64_t now_ns(void) {
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-/* ---- Starting the command ---- */
-
-/* All but standard input, output and error: those that we opened are closed anyway, those that we
- * were given are not. */
-static void close_at_exec(void) {
-    long max = sysconf(_SC_OPEN_MAX);
-
-    if (close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
-        return;
-    /* Linux before 5.11, or a sandbox that does not know the call. */
-    for (int fd = STDERR_FILENO + 1; fd < max && fd < 1 << 16; fd++)
-        (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-}
-
-/* In the child: becomes the command, or tells errno to `failure` and ends. */
-static _Noreturn void become_command(const struct run *run, pid_t guardian, pid_t group,
-                                     int failure) {
-    struct sigaction normal = {.sa_handler = SIG_DFL};
-    static const int reset[] = {SIGINT, SIGQUIT, SIGTERM, SIGTTOU};
-
-    /* Should the guardian be killed the command goes with it, even when nobody is left to end it.
-     */
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != guardian)
-        _exit(EX_FAIL);
-    (void)setpgid(0, group);
-    /* A job that a script starts in the background ignores SIGINT, and a Python program would then
-     * never get a KeyboardInterrupt, with which it writes its profile. */
-    for (size_t i = 0; i < sizeof(reset) / sizeof(reset[0]); i++)
-        (void)sigaction(reset[i], &normal, NULL);
-    (void)sigaction(SIGHUP, &run->hup, NULL);
-    (void)sigaction(SIGPIPE, &run->pipe, NULL);
-    (void)sigprocmask(SIG_SETMASK, &run->mask, NULL);
-    if (run->cwd < 0 || fchdir(run->cwd) == 0) {
-        close_at_exec();
-        (void)execvp(run->command[0], run->command);
-    }
-    (void)!write(failure, &errno, sizeof(errno));
-    _exit(EX_FAIL);
-}
-
-static void write_pid_file(struct guardian *g) {
-    const struct run *run = g->run;
-    struct proc_stat st;
-    char name[32];
-
-    if (run->pid_fd < 0)
-        return;
-    (void)snprintf(name, sizeof(name), "%d/stat", g->reaper.command);
-    if (!proc_read_stat(run->rootfd, name, &st) ||
-        dprintf(run->pid_fd, "%d %" PRIu64 "\n", g->reaper.command, st.starttime) < 0 ||
-        rename(run->pid_file_new, run->pid_file) != 0) {
-        warn("--pid-file %s: %s: the command goes on", run->pid_file, strerror(errno));
-        (void)unlink(run->pid_file_new);
-        g->status = EX_FAIL;
-    }
-    (void)close(run->pid_fd);
-}
-
-/* False, with the exit status set, when the command cannot be executed. */
-static bool start_command(struct guardian *g) {
-    struct run *run = g->run;
-    pid_t self = getpid(), group = run->foreground ? getpgid(getppid()) : 0, child;
-    int failure[2], reason = 0;
-
-    if (pipe2(failure, O_CLOEXEC) != 0)
-        die(EX_FAIL, "pipe:");
-    g->reaper.started = epoch_ns();
-    g->began = now_ns();
-    child = fork();
-    if (child < 0)
-        die(EX_FAIL, "%s: cannot start a process:", run->command[0]);
-    if (child == 0)
-        become_command(run, self, group, failure[1]);
-    /* Both of us do it, so that it is done whoever comes first. */
-    g->group = group ? group : child;
-    (void)setpgid(child, g->group);
-    (void)close(failure[1]);
-    if (read(failure[0], &reason, sizeof(reason)) != (ssize_t)sizeof(reason))
-        reason = 0;
-    (void)close(failure[0]);
-    g->reaper.command = child;
-    result_time(&run->result, "started", g->reaper.started);
-    if (reason == 0) {
-        write_pid_file(g);
-        result_key(&run->result, "pid", "%d", child);
-        result_columns(&run->result);
-        return true;
-    }
-    (void)waitpid(child, NULL, 0);
-    warn("%s: %s: %s", run->command[0], strerror(reason),
-         reason == ENOENT ? "is it installed, and on PATH?"
-                          : "give a program that can be executed");
-    g->status = reason == ENOENT ? 127 : 126;
-    result_key(&run->result, "error", "%s: %s", run->command[0], strerror(reason));
-    result_key(&run->result, "exit_status", "%d", g->status);
-    if (run->pid_fd >= 0)
-        (void)unlink(run->pid_file_new);
-    return false;
-}
 
 /* ---- Signals ---- */
 
@@ -155,11 +54,26 @@ static void signal_tree(struct guardian *g, int sig, bool delivered) {
 }
 
 static void set_deadline(struct guardian *g, bool timed) {
-    g->deadline = timed ? now_ns() + g->run->grace_ns : 0;
+    g->deadline = timed ? monotonic_ns() + g->run->grace_ns : 0;
+}
+
+/* After a round of SIGINT: those that were passed over are looked at again, ever more seldom. */
+static void after_interrupt(struct guardian *g, bool passed_over) {
+    if (g->pause < PAUSE_MAX_NS)
+        g->pause *= 2;
+    g->next_look = passed_over ? monotonic_ns() + g->pause : 0;
+}
+
+static void begin_interrupt(struct guardian *g, bool delivered) {
+    g->pause = PAUSE_NS;
+    after_interrupt(g, interrupt_begin(&g->interrupt, delivered ? g->group : 0));
+    /* A stopped process handles no signal. */
+    signal_tree(g, SIGCONT, false);
 }
 
 /* The next, harder stage. */
 static void escalate(struct guardian *g) {
+    g->next_look = 0;
     if (g->stage == STAGE_INT && !g->leftovers) {
         g->stage = STAGE_TERM;
         warn("%s: has not ended; sending SIGTERM", g->run->command[0]);
@@ -183,8 +97,7 @@ static void ask_to_end(struct guardian *g, const struct note *n) {
         return;
     }
     g->stage = STAGE_INT;
-    signal_tree(g, SIGINT, n->delivered);
-    signal_tree(g, SIGCONT, false);
+    begin_interrupt(g, n->delivered);
     set_deadline(g, n->sig != SIGINT);
 }
 
@@ -210,7 +123,7 @@ static void pass_on(struct guardian *g, const struct note *n) {
 
 static void record_end(struct guardian *g) {
     struct result *r = &g->run->result;
-    uint64_t wall = now_ns() - g->began;
+    uint64_t wall = monotonic_ns() - g->began;
     int status = g->reaper.command_status;
 
     if (WIFSIGNALED(status))
@@ -222,12 +135,12 @@ static void record_end(struct guardian *g) {
 }
 
 static void begin_leftovers(struct guardian *g) {
-    g->leftovers = true;
+    g->leftovers = g->interrupt.or_term = true;
     if (g->stage == STAGE_KILL)
         return;
-    /* A wrapper that dies of SIGINT leaves a loader behind that is writing its profile: not a
-     * second SIGINT for it. */
-    ask_descendants_to_end(&g->reaper);
+    /* Who has got a SIGINT gets no second one: it may be a loader that is writing its profile, and
+     * its wrapper died. */
+    begin_interrupt(g, false);
     g->stage = STAGE_TERM;
     set_deadline(g, true);
 }
@@ -289,15 +202,15 @@ static void take_notes(struct guardian *g, int notes, int signals) {
 
 static void wait_for_news(const struct guardian *g, int notes, int signals) {
     struct pollfd fds[2] = {{.fd = notes, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
-    struct timespec t = {0};
+    uint64_t now = monotonic_ns(), until = g->deadline, rest;
+    struct timespec t;
 
-    if (g->deadline > 0) {
-        uint64_t now = now_ns(), rest = g->deadline > now ? g->deadline - now : 0;
-
-        t.tv_sec = (time_t)(rest / 1000000000);
-        t.tv_nsec = (long)(rest % 1000000000);
-    }
-    (void)ppoll(fds, 2, g->deadline > 0 ? &t : NULL, NULL);
+    if (g->next_look > 0 && (until == 0 || g->next_look < until))
+        until = g->next_look;
+    rest = until > now ? until - now : 0;
+    t = (struct timespec){.tv_sec = (time_t)(rest / 1000000000),
+                          .tv_nsec = (long)(rest % 1000000000)};
+    (void)ppoll(fds, 2, until > 0 ? &t : NULL, NULL);
 }
 
 /* Writes down the end of the command, once, and turns to what it left behind. */
@@ -329,17 +242,18 @@ static void hold_tree(struct guardian *g, int notes, int signals) {
         look_for_stop(g);
         wait_for_news(g, notes, signals);
         take_notes(g, notes, signals);
-        if (g->deadline > 0 && now_ns() >= g->deadline)
+        if (g->next_look > 0 && monotonic_ns() >= g->next_look)
+            after_interrupt(g, interrupt_more(&g->interrupt));
+        if (g->deadline > 0 && monotonic_ns() >= g->deadline)
             escalate(g);
     }
 }
 
 int guard(struct run *run, int notes) {
     struct guardian g = {.run = run};
+    struct started started;
     int signals = signalfd(-1, &run->ours, SFD_NONBLOCK | SFD_CLOEXEC);
 
-    g.reaper =
-        (struct reaper){.result = &run->result, .rootfd = run->rootfd, .argv0 = run->command[0]};
     (void)prctl(PR_SET_NAME, "procrun-guard");
     /* Out of the process group of the front: who kills that group kills the front, and we end the
      * tree. */
@@ -347,10 +261,20 @@ int guard(struct run *run, int notes) {
     if (signals < 0 || fcntl(notes, F_SETFL, O_NONBLOCK) != 0 ||
         prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
         die(EX_FAIL, "cannot hold a tree of processes:");
-    if (!start_command(&g))
+    started = start_command(run);
+    g.status = started.status;
+    if (started.pid == 0)
         return g.status;
+    g.group = started.group;
+    g.interrupt = (struct interrupt){.rootfd = run->rootfd, .grace_ns = run->grace_ns};
+    g.began = started.began;
+    g.reaper = (struct reaper){.result = &run->result,
+                               .rootfd = run->rootfd,
+                               .command = started.pid,
+                               .argv0 = run->command[0],
+                               .started = started.epoch};
     hold_tree(&g, notes, signals);
     finish(&g);
-    pids_free(&g.reaper.interrupted);
+    interrupt_free(&g.interrupt);
     return g.status;
 }

@@ -132,8 +132,10 @@ static void take_signals(struct run *run) {
     (void)sigaction(SIGPIPE, &ignore, &run->pipe);
     (void)sigaction(SIGTTOU, &ignore, NULL);
     (void)sigemptyset(&run->ours);
+    /* None of them is ignored, by us or by the command, though the background job of a script
+     * ignores SIGINT: a Python program that starts so never gets a KeyboardInterrupt, with which it
+     * writes its profile. */
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
-        /* An ignored signal is never read, though it is blocked. */
         (void)sigaction(ours[i], &normal, NULL);
         (void)sigaddset(&run->ours, ours[i]);
     }
@@ -179,21 +181,14 @@ struct front {
     uint64_t ctrl_c; /* when one was typed last, monotonic ns; 0: never */
 };
 
-static uint64_t now_ns(void) {
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
-}
-
 /* A script in our process group gets the same Ctrl-C as we do, and may pass it on to us: that is no
  * second one. */
 static bool is_same_ctrl_c(struct front *f, const struct signalfd_siginfo *info) {
     if (info->ssi_signo != SIGINT)
         return false;
     if (info->ssi_code != SI_KERNEL)
-        return f->ctrl_c > 0 && now_ns() - f->ctrl_c < SECOND;
-    f->ctrl_c = now_ns();
+        return f->ctrl_c > 0 && monotonic_ns() - f->ctrl_c < SECOND;
+    f->ctrl_c = monotonic_ns();
     return false;
 }
 

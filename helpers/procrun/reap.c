@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "descend.h"
 #include "proc.h"
 
 #define MS 1000000L
@@ -66,7 +67,7 @@ bool reap_ended(struct reaper *r) {
     }
 }
 
-void signal_descendants(struct reaper *r, int sig, pid_t group, bool group_has_it) {
+void signal_descendants(const struct reaper *r, int sig, pid_t group, bool group_has_it) {
     struct pids all = {0};
 
     /* Listed first: what a parent leaves behind when it dies of the signal is in no list for a
@@ -77,34 +78,6 @@ void signal_descendants(struct reaper *r, int sig, pid_t group, bool group_has_i
     for (size_t i = 0; i < all.n; i++) {
         if (group == 0 || getpgid(all.pid[i]) != group)
             (void)kill(all.pid[i], sig);
-        if (sig == SIGINT)
-            pids_add(&r->interrupted, all.pid[i]);
-    }
-    pids_free(&all);
-}
-
-/* SigIgn of status is a hexadecimal mask, bit 0 for signal 1. */
-static bool ignores(int rootfd, pid_t pid, int sig) {
-    char name[32], text[4096];
-    const char *mask;
-
-    (void)snprintf(name, sizeof(name), "%d/status", pid);
-    if (proc_read(rootfd, name, text, sizeof(text)) < 0 || !(mask = strstr(text, "\nSigIgn:")))
-        return false;
-    return (strtoull(mask + 8, NULL, 16) >> (sig - 1) & 1) != 0;
-}
-
-void ask_descendants_to_end(struct reaper *r) {
-    struct pids all = {0};
-
-    descend(r->rootfd, getpid(), &all);
-    for (size_t i = 0; i < all.n; i++) {
-        if (ignores(r->rootfd, all.pid[i], SIGINT))
-            (void)kill(all.pid[i], SIGTERM);
-        else if (!pids_have(&r->interrupted, all.pid[i]))
-            (void)kill(all.pid[i], SIGINT);
-        /* A stopped process handles no signal. */
-        (void)kill(all.pid[i], SIGCONT);
     }
     pids_free(&all);
 }

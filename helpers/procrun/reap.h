@@ -9,7 +9,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "descend.h"
 #include "result.h"
 
 struct reaper {
@@ -21,7 +20,6 @@ struct reaper {
     bool command_ended;
     int command_status; /* of wait4 */
     unsigned long long reaped;
-    struct pids interrupted; /* who got a SIGINT */
 };
 
 /* Reaps every child that has ended, a row each. False when no child is left, ended or not. */
@@ -29,11 +27,7 @@ bool reap_ended(struct reaper *r);
 
 /* Sends `sig` to every descendant, once: to the process group `group` (0: none) as a whole, as a
  * terminal does, unless `group_has_it`, and to each one outside of it. */
-void signal_descendants(struct reaper *r, int sig, pid_t group, bool group_has_it);
-
-/* Asks every descendant to end: by SIGINT, unless it has got one already, or by SIGTERM where
- * SIGINT is ignored, as in the background jobs of a script. */
-void ask_descendants_to_end(struct reaper *r);
+void signal_descendants(const struct reaper *r, int sig, pid_t group, bool group_has_it);
 
 /* Kills every descendant and reaps them, for up to `for_ns`; SIGCHLD must be blocked. False when
  * one would not die. */

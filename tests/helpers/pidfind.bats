@@ -299,6 +299,12 @@ sys.exit(subprocess.call(["pidfind", "--tree", str(os.getppid())]))' ingest
     run -0 --separate-stderr pidfind --proc tree --tree 3349
     equal "${output%% *}" 3353
 }
+@test "a child that only the list of a second thread has is found by that" {
+    cp -r "$FIXTURES/proc-uv-run" tree
+    sed -i 's/) S 3349 /) S 1 /' tree/3353/stat
+    run -0 --separate-stderr pidfind --proc tree --tree 3349
+    equal "${output%% *}" 3353
+}
 @test "a child that its children list lacks is found by its parent" {
     cp -r "$FIXTURES/proc-uv-run" tree
     : >tree/3349/task/3351/children

@@ -36,6 +36,7 @@ start() {
 # ends STATUS: the command of `start` ends with it.
 ends() {
     status=0
+    until_true 60 gone "$FRONT"
     wait "$FRONT" || status=$?
     equal "$status" "$1" "exit status ($(cat err))"
 }
@@ -65,6 +66,12 @@ guardian() {
 state_is() {
     local stat
     stat=$(cat "/proc/$1/stat") && stat=${stat##*) } && [[ ${stat%% *} == "$2" ]]
+}
+
+# only_child_is PID NAME: PID has one child, which is called so.
+only_child_is() {
+    local pid
+    pid=$(tr -d ' ' <"/proc/$1/task/$1/children") && grep -qx "$2" "/proc/$pid/comm"
 }
 
 # key NAME [FILE]: the value of a `# key: value` line.
@@ -364,6 +371,85 @@ while not os.path.exists("log.ready"): time.sleep(0.01)' "$PY" "$SIGNALS" log IN
     equal "${lines[0]}" 'command n/a 2'
     equal "${lines[1]}" 'orphan 42 n/a'
 }
+# with_child CHILD -- SIGNAL-LOG ARGUMENT…: a signal-log that is the parent of one process, as Python started it.
+WITH_CHILD='import os, subprocess, sys
+at = sys.argv.index("--")
+subprocess.Popen(sys.argv[1:at])
+os.execv(sys.executable, [sys.executable, *sys.argv[at + 1 :]])'
+
+# A launcher that passes its SIGINT on, whoever else sent one, as uv does without a terminal.
+FORWARDER='import signal, subprocess, sys
+child = subprocess.Popen(sys.argv[1:])
+signal.signal(signal.SIGINT, lambda number, _: child.send_signal(number))
+sys.exit(child.wait())'
+
+@test "a launcher that passes SIGINT on is passed over, so that its child gets one and not two" {
+    local sig
+    for sig in INT TERM; do
+        rm -f log log.ready
+        start procrun --grace 1h -- "$PY" -c "$FORWARDER" "$PY" "$SIGNALS" log INT=0.3
+        listening
+        kill -"$sig" "$FRONT"
+        ends 42
+        equal "$(got)" 2
+    done
+}
+@test "uv run is passed over, where uv is on PATH" {
+    if [[ -z $(type -P uv) ]]; then
+        echo '# uv is not on PATH: a launcher that does the same was looked at' >&3
+        set -- "$PY" -c "$FORWARDER" "$PY"
+    else
+        set -- uv run --no-project --offline --python "$PY" python
+    fi
+    start procrun --grace 1h -- "$@" "$SIGNALS" log INT=0.3
+    listening
+    kill -TERM "$FRONT"
+    ends 42
+    equal "$(got)" 2
+}
+@test "a Python launcher that would kill its child when interrupted is passed over" {
+    start procrun --grace 1h -- "$PY" "$FIXTURES/loader-shape/tools/mprof" run "$PY" "$SIGNALS" log INT=0.6
+    listening
+    kill -TERM "$FRONT"
+    ends 42
+}
+@test "sh and make are interrupted with their child, so that no further command is started" {
+    printf 'run:\n\t-%s %s log INT\n\ttouch further\n' "$PY" "$SIGNALS" >Makefile
+    start procrun --grace 1h -- make -s run
+    listening
+    kill -TERM "$FRONT"
+    ends 130
+    rm log log.ready
+    start procrun --grace 1h -- sh -c "'$PY' '$SIGNALS' log INT; touch further"
+    listening
+    kill -TERM "$FRONT"
+    ends 130
+    [[ ! -e further ]]
+}
+@test "a program is interrupted at once though it has a child that ignores SIGINT" {
+    start procrun --grace 1h -- "$PY" -c "$WITH_CHILD" sh -c "trap '' INT; exec sleep 300" -- "$SIGNALS" log INT
+    listening
+    until_true 5 only_child_is "$COMMAND" sleep
+    kill -TERM "$FRONT"
+    until_true 1 got_is 2
+    until_true 10 gone "$COMMAND"
+    ends 42
+}
+@test "a program is interrupted when its child has ended of it" {
+    start procrun --grace 1h -- "$PY" -c "$WITH_CHILD" sleep 300 -- "$SIGNALS" log INT
+    listening
+    kill -TERM "$FRONT"
+    ends 42
+    equal "$(got)" 2
+}
+@test "nobody is passed over for more than half of the grace" {
+    start procrun --grace 1s -- "$PY" -c "$WITH_CHILD" "$PY" "$SIGNALS" other TERM -- "$SIGNALS" log TERM
+    listening
+    until_true 20 test -e other.ready
+    kill -TERM "$FRONT"
+    ends 55
+    equal "$(got)" '2 15'
+}
 @test "SIGUSR1 and SIGQUIT are passed on" {
     start procrun -- "$PY" "$SIGNALS" log USR2
     listening
@@ -386,7 +472,7 @@ while not os.path.exists("log.ready"): time.sleep(0.01)' "$PY" "$SIGNALS" log IN
     ends 42
 }
 @test "a stopped command that is asked to end goes on, so that it can" {
-    start procrun -- "$PY" "$SIGNALS" log INT
+    start procrun --grace 1h -- "$PY" "$SIGNALS" log INT
     listening
     kill -STOP "$COMMAND"
     until_true 5 state_is "$COMMAND" T
