@@ -74,12 +74,14 @@ complete_run() {
 
 # attached_by WRAPPER: profiles a loader behind that wrapper, to its end.
 attached_by() {
+    local folder
     loader_start "$1"
     run -0 --separate-stderr make --no-print-directory -C "$ROOT" profile-pyspy PID="$WRAPPER"
-    complete_run "$output"
-    shares_add_up "$output"
-    equal "$(jq -r .attached "$output/run.json")" attached
+    folder=$output
+    complete_run "$folder"
+    shares_add_up "$folder"
+    equal "$(jq -r .attached "$folder/run.json")" attached
     wait_loader
-    equal "$(jq .chunks "$output/run.json")" "$(jq .points "$STANDIN_DIR/qdrant.counts.json")" 'chunks and points'
-    run -0 grep -cE 'chunk_document' "$output/profile.folded"
+    equal "$(jq .chunks "$folder/run.json")" "$(jq .points "$STANDIN_DIR/qdrant.counts.json")" 'chunks and points'
+    run -0 grep -cE 'chunk_document' "$folder/profile.folded"
 }
