@@ -90,8 +90,11 @@ static char *workspace_of_argv(const struct found *f) {
     if (!w || (w[0] != '/' && !f->cwd))
         return NULL;
     if (w[0] != '/')
-        buf_printf(&path, "%s/", f->cwd);
-    buf_adds(&path, w);
+        buf_adds(&path, f->cwd);
+    if (w[0] != '/' && strcmp(w, ".") != 0)
+        buf_addc(&path, '/');
+    if (strcmp(w, ".") != 0)
+        buf_adds(&path, w);
     return path.data;
 }
 

@@ -389,6 +389,17 @@ sys.exit(subprocess.call(["pidfind", "--tree", str(os.getppid())]))' ingest
     run -0 jq -c '[.started, .age_s, .uid, .user, .cwd, .workspace, .files_open]' <<<"$output"
     equal "$output" '[null,null,null,null,null,"/some/ws",false]'
 }
+@test "the workspace of argv is seen from the directory of the process, until the open files tell it" {
+    local way
+    recorded /opt/bin/python3.12 python -m qdrant_loader.cli ingest --workspace .
+    ln -s /srv/here proc/100/cwd
+    for way in '.=/srv/here' 'a b=/srv/here/a b' '/abs=/abs'; do
+        printf '%s\0' python -m qdrant_loader.cli ingest "--workspace=${way%=*}" >proc/100/cmdline
+        run -0 --separate-stderr pidfind --proc proc --json
+        run -0 jq -r .workspace <<<"$output"
+        equal "$output" "${way#*=}"
+    done
+}
 @test "an executable of another user that cannot be read is named in the message" {
     local as=()
     SHAPE_HIDDEN=1 start "$PY" -m qdrant_loader.cli ingest
