@@ -292,7 +292,7 @@ wait()' "$DIR/src/deep"
     for signal in INT TERM; do
         pysample --output-dir "$DIR" --summary "$DIR/summary" "$PID" 3>&- &
         sampler=$!
-        until_true 10 grep -q 'complete.no' "$DIR/summary"
+        until_true 10 grep -q '^samples.[1-9]' "$DIR/summary"
         kill -$signal "$sampler"
         wait "$sampler" || fail "pysample: exit status $?"
         equal "$(value complete)" yes
@@ -300,6 +300,17 @@ wait()' "$DIR/src/deep"
         rm "$DIR/summary"
     done
     run -0 kill -0 "$PID"
+}
+
+@test "an end before the first sample is a failure that says so, and the files are whole" {
+    PYTHON=$(find_python 12)
+    start "$PYTHON" "$PROGRAMS/churn.py" 3600
+    until_true 10 pysample --pstree "$PID"
+    # The first sample comes at a random moment of its second.
+    run -3 --separate-stderr pysample --rate 1 --duration 1ms --summary "$DIR/summary" "$PID"
+    matches "$stderr" "pysample: $PID: no sample: "
+    equal "$(value samples)" 0
+    equal "$(value complete)" yes
 }
 
 @test "killed with -9, what was written last is readable" {
