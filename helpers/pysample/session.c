@@ -212,7 +212,7 @@ void session_close(struct session *s) {
 }
 
 /* Stops the thread that holds the GIL, when it runs: no other thread can then change Python's
- * state. */
+ * state. One in a page fault runs again at any moment. */
 static void stop_holder(struct session *s, struct stopped *stopped) {
     for (uint32_t i = 0; i < s->threads.n; i++) {
         const struct thread *th = &s->threads.list[i];
@@ -224,7 +224,8 @@ static void stop_holder(struct session *s, struct stopped *stopped) {
             holder != th->tstate)
             continue;
         os = os_thread(&s->os, th->tid, s->mem.sample);
-        if (os->state == OS_RUN && stop_thread(stopped, os->host)) {
+        if ((os->state == OS_RUN || (os->state == OS_BLOCKED && os->call == -1)) &&
+            stop_thread(stopped, os->host)) {
             s->stops++;
             return;
         }

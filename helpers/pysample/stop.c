@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-enum { TRIES = 100, TRY_NS = 50000 };
+enum { TRY_NS = 50000 };
 
 /* Takes the stop of a thread, whenever it comes; true when it is stopped now. */
 static bool take_stop(struct stopped *s, pid_t tid) {
@@ -28,19 +28,14 @@ bool stop_thread(struct stopped *s, pid_t tid) {
     *s = (struct stopped){0};
     if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) != 0)
         return false;
-    if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) == 0) {
-        for (int i = 0; i < TRIES; i++) {
-            if (take_stop(s, tid))
-                return true;
-            if (i > 2)
-                (void)nanosleep(&pause, NULL);
-        }
+    /* It stops when it next leaves the kernel or is given a processor. Until then it is not held
+     * up, and could not be detached from. Asking again tells whether it still lives. */
+    for (int i = 0; ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) == 0; i++) {
+        if (take_stop(s, tid))
+            return true;
+        if (i > 2)
+            (void)nanosleep(&pause, NULL);
     }
-    /* Not stopped in time, in the kernel for long: it can be detached from only once it stops,
-     * which the interrupt makes certain. */
-    while (!take_stop(s, tid) && ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) == 0)
-        (void)nanosleep(&pause, NULL);
-    stop_release(s);
     return false;
 }
 

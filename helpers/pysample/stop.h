@@ -13,8 +13,8 @@ struct stopped {
     int signal; /* to deliver when it goes on */
 };
 
-/* Stops a thread (our number for it); waits for at most 5 ms. False: it did not stop, and goes on.
- */
+/* Stops a thread (our number for it). Waits until it leaves the kernel, or is given a processor on
+ * a busy machine, which does not hold it up. False: not permitted, or it has ended. */
 bool stop_thread(struct stopped *s, pid_t tid);
 void stop_release(struct stopped *s);
 
