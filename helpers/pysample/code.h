@@ -76,6 +76,10 @@ bool code_unit(const struct codes *c, const struct code *code, uint64_t instr, u
 /* The frame text `qualname (path:line)`. */
 uint32_t code_text(struct codes *c, struct code *code, uint32_t unit);
 
+/* The line of a code unit by co_linetable (CPython's Objects/locations.md), the code's first where
+ * the table names none; 0 = it cannot be read. In linetable.c. */
+int32_t linetable_line(struct mem *m, const struct code *code, uint32_t unit);
+
 /* 3.12: whether a generator suspended at `unit` waits in `await` or `yield from` (a RESUME with
  * argument 2 or 3 follows). False also when the code cannot be read. */
 bool code_delegates(struct codes *c, struct code *code, uint32_t unit);

@@ -6,69 +6,9 @@
 
 #include "buf.h"
 
-enum {
-    MEMO_BITS = 14,
-    NODES_MAX = 1 << 26,
-    WALK_DEPTH_MAX = 200,
-};
+enum { WALK_DEPTH_MAX = 200 };
 
 static const uint64_t UNIT = (uint64_t)1 << 40;
-
-/* ---- the tree of stacks ---- */
-
-static void view_open(struct view *v) {
-    *v = (struct view){.n = 1, .cap = 256, .bits = 10, .cap_shares = 64};
-    v->nodes = xcalloc(v->cap, sizeof(*v->nodes));
-    v->hash = xcalloc((size_t)1 << v->bits, sizeof(*v->hash));
-    v->memo = xcalloc((size_t)1 << MEMO_BITS, sizeof(*v->memo));
-    v->shares = xcalloc(v->cap_shares, sizeof(*v->shares));
-}
-
-static uint32_t bucket(uint32_t parent, uint32_t text, uint32_t bits) {
-    uint64_t key = (uint64_t)parent << 32 | text;
-
-    return (uint32_t)((key * 0x9e3779b97f4a7c15ULL) >> (64 - bits));
-}
-
-static uint32_t child(struct view *v, uint32_t parent, uint32_t text) {
-    uint32_t mask = (1U << v->bits) - 1, i = bucket(parent, text, v->bits);
-
-    for (; v->hash[i]; i = (i + 1) & mask) {
-        const struct node *n = &v->nodes[v->hash[i]];
-
-        if (n->parent == parent && n->text == text)
-            return v->hash[i];
-    }
-    if (v->n >= NODES_MAX)
-        return parent;
-    if (v->n == v->cap) {
-        v->cap *= 2;
-        v->nodes = xrealloc(v->nodes, v->cap * sizeof(*v->nodes));
-    }
-    v->nodes[v->n] = (struct node){.parent = parent, .text = text};
-    v->hash[i] = v->n++;
-    if (v->n * 2 > 1U << v->bits) {
-        v->bits++;
-        mask = (1U << v->bits) - 1;
-        free(v->hash);
-        v->hash = xcalloc((size_t)1 << v->bits, sizeof(*v->hash));
-        for (uint32_t k = 1; k < v->n; k++) {
-            i = bucket(v->nodes[k].parent, v->nodes[k].text, v->bits);
-            while (v->hash[i])
-                i = (i + 1) & mask;
-            v->hash[i] = k;
-        }
-    }
-    return v->n - 1;
-}
-
-static void give(struct view *v, uint32_t node, uint64_t units) {
-    if (v->nshares == v->cap_shares) {
-        v->cap_shares *= 2;
-        v->shares = xrealloc(v->shares, v->cap_shares * sizeof(*v->shares));
-    }
-    v->shares[v->nshares++] = (struct share){.node = node, .units = units};
-}
 
 /* Appends the chain of a task; the same chain at the same place is found by its hash. */
 static uint32_t add_chain(struct views *vs, struct view *v, uint32_t at, const struct task *k) {
@@ -81,7 +21,7 @@ static uint32_t add_chain(struct views *vs, struct view *v, uint32_t at, const s
     if (m->key == key && m->node)
         return m->node;
     for (uint32_t i = 0; i < k->n; i++)
-        node = child(v, node, vs->tasks->chain[k->first + i]);
+        node = view_child(v, node, vs->tasks->chain[k->first + i]);
     *m = (struct memo){.key = key, .node = node};
     return node;
 }
@@ -89,7 +29,7 @@ static uint32_t add_chain(struct views *vs, struct view *v, uint32_t at, const s
 static uint32_t add_frames(struct views *vs, struct view *v, uint32_t at, const struct thread *th,
                            uint32_t from, uint32_t to) {
     for (uint32_t i = from; i < to; i++)
-        at = child(v, at, vs->threads->frames[th->first + i].text);
+        at = view_child(v, at, vs->threads->frames[th->first + i].text);
     return at;
 }
 
@@ -110,12 +50,8 @@ void views_open(struct views *v, struct texts *texts, struct threads *threads,
 }
 
 void views_close(struct views *v) {
-    for (int i = 0; i < VIEWS; i++) {
-        free(v->view[i].nodes);
-        free(v->view[i].hash);
-        free(v->view[i].memo);
-        free(v->view[i].shares);
-    }
+    for (int i = 0; i < VIEWS; i++)
+        view_close(&v->view[i]);
     *v = (struct views){0};
 }
 
@@ -160,11 +96,11 @@ static void give_state(struct views *vs, struct view *v, uint32_t node, const st
     const struct interp *in = &vs->threads->interps[th->interp];
 
     if (in->collecting && in->holder == th->tstate)
-        node = child(v, node, vs->gc);
+        node = view_child(v, node, vs->gc);
     if (th->state == OS_RUN && !th->on_gil)
         note_run(vs, th,
                  (struct run_ref){.view = (uint32_t)(v - vs->view), .node = node, .units = units});
-    give(v, child(v, node, views_thread_state(vs, th)), units);
+    view_give(v, view_child(v, node, views_thread_state(vs, th)), units);
 }
 
 const struct thread *views_find_frame(const struct views *v, uint64_t frame, uint32_t *index) {
@@ -208,7 +144,7 @@ static void take_threads(struct views *vs) {
         struct thread *th = &vs->threads->list[i];
 
         if (th->torn) {
-            give(v, child(v, 0, vs->unknown), UNIT);
+            view_give(v, view_child(v, 0, vs->unknown), UNIT);
             continue;
         }
         if (th->n == 0)
@@ -235,16 +171,16 @@ static void give_task(struct views *vs, struct view *v, uint32_t node, const str
             node = add_frames(vs, v, node, th, at + 1, th->n);
             give_state(vs, v, node, th, units);
         } else if (k->exec_frame == 0) {
-            give(v, child(v, node, vs->running), units);
+            view_give(v, view_child(v, node, vs->running), units);
         } else {
-            give(v, child(v, 0, vs->unknown), units);
+            view_give(v, view_child(v, 0, vs->unknown), units);
         }
         break;
     case T_NEW:
-        give(v, child(v, node, vs->tasks->marker_new), units);
+        view_give(v, view_child(v, node, vs->tasks->marker_new), units);
         break;
     case T_READY:
-        give(v, child(v, node, vs->tasks->marker_ready), units);
+        view_give(v, view_child(v, node, vs->tasks->marker_ready), units);
         break;
     case T_WAITING:
         th = views_find_work(vs, k->work);
@@ -252,11 +188,11 @@ static void give_task(struct views *vs, struct view *v, uint32_t node, const str
             node = add_frames(vs, v, node, th, th->work_frame, th->n);
             give_state(vs, v, node, th, units);
         } else {
-            give(v, child(v, node, k->marker), units);
+            view_give(v, view_child(v, node, k->marker), units);
         }
         break;
     case T_TORN:
-        give(v, child(v, 0, vs->unknown), units);
+        view_give(v, view_child(v, 0, vs->unknown), units);
         break;
     }
 }
@@ -271,7 +207,7 @@ static void take_tasks(struct views *vs) {
         if (k->kind == K_NONE)
             continue;
         if (!k->awaited && !k->root)
-            at = child(v, 0, vs->background);
+            at = view_child(v, 0, vs->background);
         give_task(vs, v, add_chain(vs, v, at, k), k, UNIT);
     }
 }
@@ -332,11 +268,11 @@ static void take_wall(struct views *vs) {
     uint32_t node, i;
 
     if (!th) {
-        give(v, child(v, 0, vs->interpreter), UNIT);
+        view_give(v, view_child(v, 0, vs->interpreter), UNIT);
     } else if (th->torn) {
-        give(v, child(v, 0, vs->unknown), UNIT);
+        view_give(v, view_child(v, 0, vs->unknown), UNIT);
     } else if (th->n == 0) {
-        give_state(vs, v, child(v, 0, vs->interpreter), th, UNIT);
+        give_state(vs, v, view_child(v, 0, vs->interpreter), th, UNIT);
     } else if (root_task(vs, th, &i)) {
         vs->budget = 4 * vs->tasks->n + 1000;
         node = add_frames(vs, v, 0, th, 0, th->run_frame);
@@ -357,7 +293,8 @@ void views_take(struct views *v) {
 void views_take_text(struct views *v, const char *text) {
     for (int i = 0; i < VIEWS; i++)
         v->view[i].nshares = 0;
-    give(&v->view[VIEW_WALL], child(&v->view[VIEW_WALL], 0, text_id(v->texts, text)), UNIT);
+    view_give(&v->view[VIEW_WALL], view_child(&v->view[VIEW_WALL], 0, text_id(v->texts, text)),
+              UNIT);
 }
 
 /* The weight of the sample just summed is known: its runs can be turned into waits from now on. */
@@ -406,8 +343,8 @@ void views_add(struct views *vs, uint64_t ns) {
 static void move_to_runnable(struct views *vs, const struct run_entry *e, uint64_t ns) {
     for (uint32_t i = 0; i < e->nrefs; i++) {
         struct view *v = &vs->view[e->refs[i].view];
-        uint32_t from = child(v, e->refs[i].node, vs->running),
-                 to = child(v, e->refs[i].node, vs->runnable);
+        uint32_t from = view_child(v, e->refs[i].node, vs->running),
+                 to = view_child(v, e->refs[i].node, vs->runnable);
         uint64_t part = (uint64_t)(((unsigned __int128)ns * e->refs[i].units) >> 40);
 
         if (part > v->nodes[from].ns)

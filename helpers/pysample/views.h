@@ -12,24 +12,9 @@
 #include <stdint.h>
 
 #include "tasks.h"
+#include "viewtree.h"
 
 enum view_id { VIEW_WALL, VIEW_TASKS, VIEW_THREADS, VIEWS };
-
-struct node {
-    uint32_t parent, text;
-    uint64_t ns;
-};
-
-struct memo {
-    uint64_t key;
-    uint32_t node;
-};
-
-/* Part of a sample's weight: units / UNIT of the time. */
-struct share {
-    uint32_t node;
-    uint64_t units;
-};
 
 enum { REFS_MAX = 4, RING = 256 };
 
@@ -51,16 +36,6 @@ struct run_entry {
 struct run_ring {
     struct run_entry entry[RING], now;
     uint32_t next;
-};
-
-struct view {
-    struct node *nodes; /* node 0 is the root of all stacks */
-    uint32_t n, cap;
-    uint32_t *hash, bits;
-    struct memo *memo;
-    struct share *shares; /* of the sample not yet summed */
-    uint32_t nshares, cap_shares;
-    uint64_t total_ns;
 };
 
 struct views {
