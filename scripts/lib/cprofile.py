@@ -13,6 +13,7 @@ whom across a thread switch, can be wrong. Calls and own times stay right. Forma
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections import defaultdict
@@ -102,6 +103,16 @@ def collapse(path: str) -> None:
             print(";".join(name(f) for f in chain), whole)
 
 
+def widest(stats: Stats) -> Func:
+    """The program's own function (not the interpreter's or the standard library's) with the longest cumulative time."""
+
+    def own(f: Func) -> bool:
+        return os.path.isabs(f[0]) and ("-packages/" in f[0] or not re.search(r"/lib/python3\.\d+/", f[0]))
+
+    times: dict[Func, float] = {f: v[3] for f, v in stats.stats.items()}  # type: ignore[attr-defined]
+    return max(filter(own, times), key=lambda f: times[f], default=max(times, key=lambda f: times[f]))
+
+
 def page(path: str, title: str) -> None:
     """SnakeViz's own page for this profile, its scripts and styles put inside."""
     import snakeviz
@@ -125,6 +136,12 @@ def page(path: str, title: str) -> None:
         .decode()
     )
 
+    # SnakeViz begins with what nothing calls. Where the threads' calls are mixed that is any function, or none.
+    first = "{}:{}({})".format(*widest(stats))
+    html, roots = re.subn(r"sv_find_root\(profile_data\)", lambda _: json_encode(first), html)
+    # In such a graph the number of call chains explodes with their length: ten deep, a browser works for minutes.
+    html, depths = re.subn(r'(<option value="5") >(.*?<option value="10") selected>', r"\1 selected>\2>", html, flags=re.DOTALL)
+
     def inline(match: re.Match[str]) -> str:
         file = root / "static" / re.sub(r"\?.*$", "", match["path"])
         if not file.is_file():
@@ -139,8 +156,8 @@ def page(path: str, title: str) -> None:
     libs = libs.replace("</script", "<\\/script")
     html, fetches = re.subn(r"// Try loading JS from CDN.*?(?=var depth = 0;)", "", html, flags=re.DOTALL)
     html, workers = re.subn(r'(<script id="hierarchy-worker"[^>]*>)', lambda m: m[1] + libs, html)
-    if (fetches, workers) != (1, 1):
-        sys.exit("cprofile: this SnakeViz's page is not the one that is known: its libraries cannot be put inside")
+    if (fetches, workers, roots, depths) != (1, 1, 1, 1):
+        sys.exit("cprofile: this SnakeViz's page is not the one that is known: it cannot be made to stand alone")
     html = re.sub(r"<link[^>]*href=[\"']/static/(?P<path>[^\"']+)[\"'][^>]*>", inline, html)
     html = re.sub(r"<script[^>]*src=[\"']/static/(?P<path>[^\"']+)[\"'][^>]*>\s*</script>", inline, html)
     sys.stdout.write(html)

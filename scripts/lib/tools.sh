@@ -156,7 +156,7 @@ snakeviz_serve() {
         alive "$JOB" && [[ -z $STOPPED ]] || break
         pause 0.05
     done
-    say "SnakeViz: ${url:-did not start (log/snakeviz.log)}   (Ctrl-C ends it)"
+    say "SnakeViz: ${url:-did not start (log/snakeviz.log)}   (Ctrl-C ends it; if it draws for long, set its Depth to 3)"
     while alive "$JOB" && [[ -z $STOPPED ]]; do pause 0.25; done
     end_process "$JOB" INT 3
     # The Ctrl-C that ends the viewing is not a broken run.
