@@ -183,4 +183,5 @@ def main() -> None:
         row("pysample_target_cpu_per_work", target_loss(folder), "ratio", "<= 1.02")
 
 
-main()
+if __name__ == "__main__":
+    main()
