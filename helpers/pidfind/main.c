@@ -140,11 +140,15 @@ static bool look(pid_t pid, void *arg) {
 static enum wait_end find(struct search *s) {
     struct waiting w = {.rootfd = s->rootfd, .root_pidfd = -1, .for_ns = opts.wait_ns};
     enum wait_end end;
+    struct misses m;
 
     if (opts.root > 0)
         w.root_pidfd = open_root_process(s);
     if (opts.wait_ns == 0)
         return search_all(s) > 0 ? WAIT_FOUND : WAIT_DEADLINE;
+    search_misses(s, &m);
+    if (m.unreadable > 0 && m.unreadable_pid == opts.root)
+        return WAIT_REFUSED;
     /* Kernel events are about the machine that we run on, and name pids as it does. */
     w.poll_only = opts.poll || search_self(s->rootfd) != getpid();
     end = wait_for(&w, look, s);
@@ -162,11 +166,17 @@ static int say_none(struct search *s, enum wait_end end) {
         return EX_NONE;
     }
     search_misses(s, &m);
-    if (m.unreadable > 0)
+    if (m.unreadable > 0 && m.unreadable_own)
+        warn("pid %d looks like it but may not be read: it has rights that you lack. Run as root "
+             "with CAP_SYS_PTRACE; in a container: docker run --cap-add SYS_PTRACE",
+             m.unreadable_pid);
+    else if (m.unreadable > 0)
         warn("pid %d looks like it but belongs to another user: run as that user or as root",
              m.unreadable_pid);
     else if (m.named > 0 && !opts.any_python)
         warn("pid %d runs the loader, but not its ingest", m.named_pid);
+    if (end == WAIT_REFUSED)
+        return EX_NONE;
     if (opts.wait_ns > 0 && opts.root > 0)
         warn("no %s appeared in pid %d within %s: wait longer, or look at what that runs", what,
              opts.root, opts.wait_text);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* The kernel's own limit of argv is a quarter of the stack limit, 2 MiB by default. */
@@ -228,6 +229,7 @@ static bool count_miss(long pid, void *arg) {
     char path[PATH_MAX];
     struct found f = {0};
     bool python, hidden;
+    struct stat st;
 
     if (dirfd < 0)
         return true;
@@ -246,6 +248,7 @@ static bool count_miss(long pid, void *arg) {
         } else if (hidden && kind == ARGV_INGEST) {
             w->misses->unreadable++;
             w->misses->unreadable_pid = (pid_t)pid;
+            w->misses->unreadable_own = fstat(dirfd, &st) == 0 && st.st_uid == geteuid();
         }
     }
     found_free(&f);

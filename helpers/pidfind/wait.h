@@ -19,6 +19,7 @@ enum wait_end {
     WAIT_FOUND,
     WAIT_DEADLINE,
     WAIT_ROOT_ENDED,
+    WAIT_REFUSED, /* what was to be waited for is there, and may not be read */
 };
 
 /* Calls `look(pid, arg)` for every process that has just begun to run a program, and `look(0, arg)`

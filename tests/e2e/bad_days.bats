@@ -194,6 +194,18 @@ readable_profile() {
     matches "$output" 'no-loader-process'
 }
 
+@test "without the right to trace, an attach is exit 3 at once and says what gives it" {
+    ((EUID == 0)) || fail "needs root: a loader that has a capability which the target has given up"
+    loader_start plain
+    until_true 60 pidfind --pid "$WRAPPER"
+    for target in profile-pyspy profile-wall; do
+        run -3 --separate-stderr env PID="$WRAPPER" setpriv --bounding-set -sys_ptrace --inh-caps -sys_ptrace "$ROOT/scripts/$target"
+        matches "$stderr" "pid $WRAPPER looks like it but may not be read: .*docker run --cap-add SYS_PTRACE"
+        matches "$stderr" 'no-loader-process'
+    done
+    run -0 kill -0 "$WRAPPER"
+}
+
 @test "a process whose start time differs is another process" {
     run -0 bash -c '. "$ROOT/scripts/lib/common.sh"; . "$ROOT/scripts/lib/target.sh"
         LOADER_PID=$$; stat=$(cat /proc/$$/stat); set -- ${stat##*) }; LOADER_START=${20}

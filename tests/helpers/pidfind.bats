@@ -413,6 +413,14 @@ sys.exit(subprocess.call(["pidfind", "--tree", str(os.getppid())]))' ingest
     matches "$stderr" "pid $LOADER looks like it but belongs to another user: run as that user or as root"
 }
 
+@test "a process of one's own user with more rights is named with what gives them, and not waited for" {
+    SHAPE_HIDDEN=1 start "$PY" -m qdrant_loader.cli ingest
+    ready
+    ((EUID == 0)) || fail "needs root: a process that has a capability which the finder has given up"
+    run -1 --separate-stderr timeout 20 setpriv --bounding-set -sys_ptrace --inh-caps -sys_ptrace pidfind --pid "$LOADER" --wait 60s
+    equal "$stderr" "pidfind: pid $LOADER looks like it but may not be read: it has rights that you lack. Run as root with CAP_SYS_PTRACE; in a container: docker run --cap-add SYS_PTRACE"
+}
+
 # ---- Waiting ----
 
 # later COMMAND…: starts a shell that becomes COMMAND when `go` is called.
