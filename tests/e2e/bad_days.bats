@@ -255,6 +255,16 @@ readable_profile() {
     until_true 20 nothing_left
 }
 
+@test "a loader that exits 1 for one blank chunk is no failed profile: both are shown" {
+    standins_start
+    # Of a Python file without a word the loader makes one chunk, which it does not embed.
+    printf '\n\n \n' >"$STANDIN_DIR/corpus/blank.py"
+    run -0 --separate-stderr env WORKSPACE="$WS" ARGS=--force "$ROOT/scripts/profile-pyspy"
+    equal "$(jq -c '[.loader_exit_status, .exit_status, .chunks_failed]' "$RUN/run.json")" '[1,0,1]'
+    matches "$(<"$RUN/summary.md")" 'loader-exit-1.*exited 1 though [1-9][0-9]* chunks are stored and only 1 failed'
+    readable_profile
+}
+
 @test "a loader that exits 1 though 1 % of its chunks failed at most is no failed profile, and both are said" {
     verdict() {
         bash -c '. "$ROOT/scripts/lib/common.sh"; . "$ROOT/scripts/lib/target.sh"
