@@ -313,7 +313,7 @@ target_end_words() {
     printf 'exit status %s' "$LOADER_STATUS"
     [[ -z $LOADER_SIGNAL ]] || printf ', signal %s' "$LOADER_SIGNAL"
     if ((LOADER_STATUS == 137)); then
-        printf ': killed, perhaps out of memory; its RSS was %s MiB at the last sample, see samples.tsv and dmesg' "$(mib "$(samples_last rss_kib)")"
+        printf ': killed, perhaps out of memory; its RSS was %s MiB at most, see samples.tsv and dmesg' "$(mib "$(samples_max peak_rss_kib)")"
     fi
 }
 

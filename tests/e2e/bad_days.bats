@@ -13,6 +13,7 @@ setup() {
 teardown() {
     [[ -z ${TARGET-} ]] || kill -KILL "$TARGET" 2>/dev/null || :
     loader_end
+    [[ -z ${CGROUP-} ]] || until_true 20 rmdir "$CGROUP"
 }
 
 # target_start [NAME=VALUE…]: make profile-pyspy in the background, in a process group of its own; TARGET is its script.
@@ -124,6 +125,34 @@ readable_profile() {
     target_ends 137
     readable_profile
     matches "$(<"$BATS_TEST_TMPDIR/err")" 'exit status 137, signal (9|SIGKILL|KILL).*out of memory'
+}
+
+# cgroup_make LIMIT_MIB: CGROUP, a memory cgroup (version 1 or 2) of that size without swap.
+cgroup_make() {
+    ((EUID == 0)) || fail "needs root, to make a memory cgroup: sudo make test"
+    local bytes=$(($1 << 20))
+    if [[ -d /sys/fs/cgroup/memory ]]; then
+        CGROUP=/sys/fs/cgroup/memory/bats-$BASHPID
+        mkdir "$CGROUP"
+        echo "$bytes" >"$CGROUP/memory.limit_in_bytes"
+    else
+        CGROUP=/sys/fs/cgroup/bats-$BASHPID
+        mkdir "$CGROUP"
+        echo "$bytes" >"$CGROUP/memory.max"
+        echo 0 >"$CGROUP/memory.swap.max"
+    fi
+}
+
+@test "a loader that the kernel kills for want of memory keeps its profile, and the target says what it looks like" {
+    # Of memory that cannot be given back it has 215 MiB when the ingestion begins, and 255 MiB when it ends.
+    cgroup_make 235
+    run --separate-stderr env LOADER="sh -c 'echo \$\$ >$CGROUP/cgroup.procs; exec \"\$@\"' - $LOADER_ENV_PYTHON -m qdrant_loader.cli.cli" \
+        "$ROOT/scripts/profile-pyspy"
+    local killed=$status
+    matches "$(cat "$CGROUP/memory.oom_control" "$CGROUP/memory.events" 2>/dev/null)" 'oom_kill [1-9]'
+    equal "$killed" 137 "$stderr"
+    matches "$stderr" 'loader-failed.*killed, perhaps out of memory; its RSS was [1-9][0-9]* MiB at most'
+    readable_profile
 }
 
 @test "a crash of the loader keeps the profile, and the target exits 139" {
