@@ -6,7 +6,7 @@
 DEB_OF=(
     cc:gcc make:make jq:jq gnuplot:gnuplot-nox python3:python3 bats:bats shellcheck:shellcheck shfmt:shfmt
     clang:clang clang-format:clang-format clang-tidy:clang-tidy cppcheck:cppcheck gzip:gzip
-    valgrind:valgrind cargo:cargo curl:curl pgrep:procps go:golang-go
+    valgrind:valgrind cargo:cargo curl:curl column:bsdextrautils pgrep:procps go:golang-go
 )
 
 # need_debs COMMAND…: installs the packages of those commands that are missing, and only those. `venv`, `libc` and
@@ -175,7 +175,7 @@ find_cpython_312() {
         return
     fi
     find_cpython 12 ||
-        die 3 no-python-3.12 "no CPython 3.12 found (LOADER_PYTHON, python3.12 on PATH, pyenv, uv). Install it, or set LOADER_PYTHON=/path/to/python3.12"
+        die 3 no-python-3.12 "no CPython 3.12 found (LOADER_PYTHON, python3.12 on PATH, pyenv, uv). Install it, or set LOADER_PYTHON=/path/to/python3.12 (why uv did not get one: $(setup_log))"
 }
 
 # find_cpython MINOR: prints the path of a CPython 3.MINOR on PATH, of pyenv or uv; asks uv for one where there is none.
