@@ -45,6 +45,9 @@ static const char usage[] =
     "  --tasks FILE      every task; under [background] those nothing awaits\n"
     "  --threads FILE    every thread with its state\n"
     "  --summary FILE    key<TAB>value: samples, torn, missed, rates, own CPU time\n"
+    "  --samples FILE    every sample with its time, for stackjoin\n"
+    "  --follow FILE     sample, also, whenever FILE is written to: at the moments at\n"
+    "                    which another sampler does\n"
     "  --stop            stop the thread that holds the GIL while it is read, for\n"
     "                    exact stacks of fast code; only while it runs\n"
     "  --pstree          print the task tree once\n"
@@ -67,6 +70,8 @@ enum {
     O_TASKS,
     O_THREADS,
     O_SUMMARY,
+    O_SAMPLES,
+    O_FOLLOW,
     O_STOP,
     O_TREE,
     O_JSON,
@@ -82,6 +87,8 @@ static const struct option longopts[] = {
     {"tasks", required_argument, NULL, O_TASKS},
     {"threads", required_argument, NULL, O_THREADS},
     {"summary", required_argument, NULL, O_SUMMARY},
+    {"samples", required_argument, NULL, O_SAMPLES},
+    {"follow", required_argument, NULL, O_FOLLOW},
     {"stop", no_argument, NULL, O_STOP},
     {"pstree", no_argument, NULL, O_TREE},
     {"json", no_argument, NULL, O_JSON},
@@ -128,6 +135,12 @@ static void parse(int argc, char **argv) {
             break;
         case O_SUMMARY:
             opts.run.summary_file = optarg;
+            break;
+        case O_SAMPLES:
+            opts.run.samples_file = optarg;
+            break;
+        case O_FOLLOW:
+            opts.run.follow_file = optarg;
             break;
         case O_STOP:
             opts.run.stop = true;
@@ -202,7 +215,7 @@ static bool any_file(void) {
         if (opts.run.view_file[i])
             return true;
     }
-    return opts.run.summary_file != NULL;
+    return opts.run.summary_file || opts.run.samples_file;
 }
 
 int main(int argc, char **argv) {

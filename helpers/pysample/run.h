@@ -12,6 +12,8 @@ struct run_options {
     uint64_t duration_ns; /* 0 = until the process ends or a signal comes */
     const char *view_file[VIEWS];
     const char *summary_file;
+    const char *follow_file;  /* a sample, also, whenever this file is written to */
+    const char *samples_file; /* each sample with its time: timed.h */
     bool to_stdout; /* the wall view, at the end */
     char **command; /* NULL = attach */
     pid_t pid;

@@ -139,6 +139,8 @@ static bool read_stack(struct threads *t, struct thread *th, uint64_t frame) {
         if (owner > FRAME_OWNER_CSTACK)
             return false;
         root_seen = owner == FRAME_OWNER_CSTACK;
+        if (root_seen && depth > 0)
+            t->frames[th->first + depth - 1].from_c = true;
         /* Of a deeper stack the innermost frames are kept, and the rest is walked to see that it is
          * whole. */
         if (!root_seen && depth == DEPTH_MAX)

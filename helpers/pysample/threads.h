@@ -20,6 +20,7 @@ struct frame {
     uint64_t addr; /* of the interpreter frame */
     uint32_t text;
     uint32_t role;
+    bool from_c; /* C code called it, not a Python function */
 };
 
 struct interp {
