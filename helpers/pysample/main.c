@@ -45,7 +45,8 @@ static const char usage[] =
     "  --tasks FILE      every task; under [background] those nothing awaits\n"
     "  --threads FILE    every thread with its state\n"
     "  --summary FILE    key<TAB>value: samples, torn, missed, rates, own CPU time\n"
-    "  --samples FILE    every sample with its time, for stackjoin\n"
+    "  --samples FILE    instead of views: threads' stacks with their time, for\n"
+    "                    stackjoin; states and tasks are not read\n"
     "  --follow FILE     sample, also, whenever FILE is written to: at the moments at\n"
     "                    which another sampler does\n"
     "  --stop            stop the thread that holds the GIL while it is read, for\n"
@@ -173,6 +174,10 @@ static void parse(int argc, char **argv) {
         die_usage("--pstree, --json and --top need a PID, not a command");
     if (opts.dir)
         use_dir(opts.dir);
+    for (int i = 0; i < VIEWS; i++) {
+        if (opts.run.samples_file && opts.run.view_file[i])
+            die_usage("--samples: no views go with it");
+    }
 }
 
 /* One sample, as exact as it can be had in a short time. */

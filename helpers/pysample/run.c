@@ -103,8 +103,8 @@ struct recorder {
     uint64_t next_attach, next_write;
     unsigned int lost;
     bool was_attached, gone, stopped;
-    int follow_fd; /* inotify, -1 = none: SIGIO when the file followed was written to */
-    bool early;    /* the next sample is taken for that, before its time */
+    int follow_fd;    /* inotify, -1 = none: SIGIO when the file followed was written to */
+    bool early;       /* the next sample is taken for that, before its time */
     bool taken_views; /* the shares are those of the last sample read */
     bool taken;       /* shares of a sample wait for their time */
     bool forwarded;   /* a signal was passed on to the command: the next one ends the sampling */
@@ -152,7 +152,8 @@ static bool write_all(struct recorder *r, uint64_t end) {
     return ok;
 }
 
-/* Another sampler's file, which it writes to once a sample: the moment to sample is when it does. */
+/* Another sampler's file, which it writes to once a sample: the moment to sample is when it does.
+ */
 static int follow(const char *path) {
     int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 
@@ -170,7 +171,8 @@ static void drain(int fd) {
         continue;
 }
 
-/* Sleeps until `at`, or until the file followed was written to; true when a signal that ends the sampling came. */
+/* Sleeps until `at`, or until the file followed was written to; true when a signal that ends the
+ * sampling came. */
 static bool sleep_until(struct recorder *r, const sigset_t *set, uint64_t at) {
     for (;;) {
         uint64_t now = run_now(), left = at > now ? at - now : 0;
@@ -246,6 +248,27 @@ static void attach(struct recorder *r, uint64_t now) {
     }
 }
 
+/* A sample of stacks alone, for the file of samples. */
+static void sample_stacks(struct recorder *r, uint64_t now) {
+    if (!r->s->attached) {
+        attach(r, now);
+        if (!r->s->attached)
+            return;
+    }
+    switch (session_stacks(r->s)) {
+    case A_OK:
+        r->lost = 0;
+        timed_add(r->timed, r->s, r->s->read_ns);
+        break;
+    case A_GONE:
+        lost_target(r);
+        break;
+    default:
+        if (r->s->ended || ++r->lost >= LOST_MAX)
+            session_detach(r->s);
+    }
+}
+
 static void sample(struct recorder *r, uint64_t now) {
     uint64_t middle = r->last + (now - r->last) / 2;
 
@@ -270,8 +293,6 @@ static void sample(struct recorder *r, uint64_t now) {
         if (!r->s->same || !r->taken_views)
             views_take(&r->s->views);
         r->taken_views = true;
-        if (r->timed)
-            timed_add(r->timed, r->s, now + (run_now() - now) / 2);
         break;
     case A_GONE:
         lost_target(r);
@@ -296,8 +317,10 @@ static void sample(struct recorder *r, uint64_t now) {
 }
 
 int run_record(struct session *s, const struct run_options *opt) {
-    struct recorder r = {
-        .s = s, .opt = opt, .follow_fd = -1, .info = {.rate_asked = opt->rate, .exit_status = -1, .loop = "none"}};
+    struct recorder r = {.s = s,
+                         .opt = opt,
+                         .follow_fd = -1,
+                         .info = {.rate_asked = opt->rate, .exit_status = -1, .loop = "none"}};
     double period = 1e9 / opt->rate;
     time_t wall = time(NULL);
     sigset_t set, old;
@@ -335,7 +358,10 @@ int run_record(struct session *s, const struct run_options *opt) {
         now = run_now();
         if (now >= r.end)
             break;
-        sample(&r, now);
+        if (r.timed)
+            sample_stacks(&r, now);
+        else
+            sample(&r, now);
         if (strcmp(r.info.loop, "none") == 0 && s->attached)
             r.info.loop = session_loop(s);
         if (now >= r.next_write)

@@ -10,14 +10,14 @@
 #include "hash.h"
 
 enum { FIRST_SLOTS = 1024 };
+static const uint32_t UNREADABLE = UINT32_MAX;
 
 struct timed {
     FILE *f;
     const char *path;
     /* What each thread was said to be. */
     struct said {
-        pid_t tid;
-        char state;
+        pid_t tid, host; /* as the target's namespace numbers it, and as ours does */
         uint32_t stack;
         uint64_t sample; /* in which it was seen last */
     } * said;
@@ -115,14 +115,6 @@ static uint32_t number_of(struct timed *t, const struct session *s, const struct
     return slot->number;
 }
 
-static char state_of(const struct thread *th) {
-    if (th->torn)
-        return '?';
-    if (th->on_gil)
-        return 'G';
-    return th->state == OS_RUN ? 'R' : th->state == OS_BLOCKED ? 'B' : '?';
-}
-
 static struct said *said_of(struct timed *t, pid_t tid, uint32_t hint) {
     /* Threads come in the same order in every sample. */
     for (uint32_t k = 0; k < t->n; k++) {
@@ -139,19 +131,22 @@ static struct said *said_of(struct timed *t, pid_t tid, uint32_t hint) {
     return &t->said[t->n++];
 }
 
-void timed_add(struct timed *t, const struct session *s, uint64_t now) {
+void timed_add(struct timed *t, struct session *s, uint64_t now) {
     t->sample++;
     (void)fprintf(t->f, "at %" PRIu64 "\n", now);
     for (uint32_t i = 0; i < s->threads.n; i++) {
         const struct thread *th = &s->threads.list[i];
         struct said *said = said_of(t, th->tid, i);
-        uint32_t stack = said->sample && s->same ? said->stack : number_of(t, s, th);
-        char state = state_of(th);
+        uint32_t stack = th->torn ? UNREADABLE : number_of(t, s, th);
 
-        if (said->sample == 0 || said->stack != stack || said->state != state) {
+        if (said->sample == 0)
+            said->host = os_thread(&s->os, th->tid, s->mem.sample)->host;
+        if (said->sample == 0 || said->stack != stack) {
             said->stack = stack;
-            said->state = state;
-            (void)fprintf(t->f, "thread %d %c %" PRIu32 "\n", (int)th->tid, state, stack);
+            if (stack == UNREADABLE)
+                (void)fprintf(t->f, "thread %d ?\n", (int)said->host);
+            else
+                (void)fprintf(t->f, "thread %d %" PRIu32 "\n", (int)said->host, stack);
         }
         said->sample = t->sample;
     }
@@ -160,7 +155,7 @@ void timed_add(struct timed *t, const struct session *s, uint64_t now) {
             i++;
             continue;
         }
-        (void)fprintf(t->f, "gone %d\n", (int)t->said[i].tid);
+        (void)fprintf(t->f, "gone %d\n", (int)t->said[i].host);
         t->said[i] = t->said[--t->n];
     }
 }

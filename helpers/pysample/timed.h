@@ -16,7 +16,7 @@ struct timed;
 struct timed *timed_open(const char *path);
 
 /* Writes the threads of the last sample that have changed. `now`: CLOCK_MONOTONIC, ns. */
-void timed_add(struct timed *t, const struct session *s, uint64_t now);
+void timed_add(struct timed *t, struct session *s, uint64_t now);
 
 /* Writes what is buffered; false, with a message, when it could not be written. */
 bool timed_flush(struct timed *t);

@@ -216,6 +216,23 @@ static uint32_t common(const struct join *j, uint32_t a, uint32_t b) {
     return n;
 }
 
+/* How much of a stack that does not fit the neighbours before and after agree on, however far they
+ * are: what they have in common has, most likely, not changed in between. */
+static uint32_t in_common(const struct join *j, const struct native *s, uint32_t stack) {
+    const struct timeline *t = j->timeline;
+    const struct pythread *th = timeline_thread(t, s->tid);
+    size_t after = timeline_until(t, s->ns), moments[2] = {after - 1, after};
+    uint32_t keep = t->stacks[stack].n;
+
+    for (int i = 0; i < 2; i++) {
+        uint32_t other = moments[i] < t->n ? timeline_stack(th, moments[i]) : STACK_NONE;
+
+        if (other != STACK_NONE && other != STACK_UNREADABLE && common(j, stack, other) < keep)
+            keep = common(j, stack, other);
+    }
+    return keep;
+}
+
 /* ---- joined ---------------------------------------------------------------------------------- */
 
 static struct calltree_at marker(struct join *j, struct calltree_at at, const char *text) {
@@ -275,8 +292,8 @@ static void place(struct join *j, const struct native *s, uint64_t end, uint64_t
     if (n == 2 &&
         (list[1].fit < best.fit || (list[1].fit == best.fit && list[1].distance < best.distance)))
         best = list[1];
-    if (best.fit == FITS_NOT && n == 2)
-        best.keep = common(j, list[0].stack, list[1].stack);
+    if (best.fit == FITS_NOT)
+        best.keep = in_common(j, s, best.stack);
     frames = &j->timeline->frames[j->timeline->stacks[best.stack].first];
     for (uint32_t i = 0; i < best.keep; i++)
         at = calltree_child(j->tree, at, frames[i]);

@@ -9,7 +9,7 @@
  * and
  *   at 12377762000000
  *   stack 1 0 <module> (app.py:9);rank (app.py:4)
- *   thread 4711 R 1
+ *   thread 4711 1
  * Output:
  *   <module> (app.py:9);rank (app.py:4);list_sort_impl 1
  */

@@ -136,7 +136,7 @@ static bool is(struct word w, const char *s) {
 }
 
 static bool take(struct timeline *t, const char *at, const char *end) {
-    struct word what = next_word(&at, end), tid, state;
+    struct word what = next_word(&at, end), tid, stack;
     uint64_t n;
 
     if (is(what, "at")) {
@@ -153,10 +153,12 @@ static bool take(struct timeline *t, const char *at, const char *end) {
         return add_change(t, tid, STACK_NONE);
     if (!is(what, "thread"))
         return false;
-    state = next_word(&at, end);
-    if (!number(next_word(&at, end), UINT32_MAX - 1, &n) || (n > 0 && n >= t->n_stacks))
+    stack = next_word(&at, end);
+    if (is(stack, "?"))
+        return add_change(t, tid, STACK_UNREADABLE);
+    if (!number(stack, UINT32_MAX - 1, &n) || (n > 0 && n >= t->n_stacks))
         return false;
-    return add_change(t, tid, is(state, "?") && n == 0 ? STACK_UNREADABLE : (uint32_t)n);
+    return add_change(t, tid, (uint32_t)n);
 }
 
 void timeline_line(struct timeline *t, const char *line, size_t len) {
