@@ -7,8 +7,8 @@
 enum { NS_PER_US = 1000 };
 
 void join_init(struct join *j, const struct join_options *opts, struct calltree *tree,
-               struct timeline *timeline) {
-    *j = (struct join){.opts = opts, .tree = tree, .timeline = timeline};
+               struct paths *paths) {
+    *j = (struct join){.opts = opts, .tree = tree, .timeline = paths->timeline, .paths = paths};
 }
 
 void join_free(struct join *j) {
@@ -73,10 +73,11 @@ static void add_native(struct join *j, const char *line, size_t len) {
 
 /* What a native stack says of the Python stack it belongs to. */
 struct reading {
-    size_t tail;      /* frames beneath the innermost Python function: frames[0 .. tail) */
-    uint32_t entries; /* calls of the interpreter */
-    bool whole;       /* down to where the thread began */
-    uint32_t python;  /* the innermost Python function by its perf map name; 0: not named */
+    size_t tail;       /* frames beneath the innermost Python function: frames[0 .. tail) */
+    uint32_t entries;  /* calls of the interpreter */
+    bool whole;        /* down to where the thread began */
+    uint32_t python;   /* the innermost Python function by its perf map name; 0: not named */
+    uint32_t function; /* the same, where it was sampled; 0: nowhere */
 };
 
 static struct reading read_native(const struct native *s) {
@@ -107,37 +108,8 @@ static struct text text_of(const struct join *j, uint32_t id) {
     return t;
 }
 
-static struct text base_name(struct text path) {
-    const char *slash = path.len ? memrchr(path.s, '/', path.len) : NULL;
-
-    return slash ? (struct text){slash + 1, path.len - (size_t)(slash + 1 - path.s)} : path;
-}
-
-/* Whether `py::NAME:PATH` is the function of the frame `NAME (PATH:LINE)`. Paths are shortened, so
- * the file's name decides. */
-static bool same_function(struct text map, struct text frame) {
-    struct text name, file, path;
-    const char *colon, *end;
-
-    map = (struct text){map.s + strlen("py::"), map.len - strlen("py::")};
-    colon = memchr(map.s, ':', map.len);
-    if (!colon)
-        return false;
-    name = (struct text){map.s, (size_t)(colon - map.s)};
-    file = base_name((struct text){colon + 1, map.len - name.len - 1});
-    if (frame.len < name.len + 3 || memcmp(frame.s, name.s, name.len) != 0 ||
-        memcmp(frame.s + name.len, " (", 2) != 0)
-        return false;
-    path = (struct text){frame.s + name.len + 2, frame.len - name.len - 3};
-    end = memrchr(path.s, ':', path.len);
-    if (end)
-        path.len = (size_t)(end - path.s);
-    path = base_name(path);
-    return path.len == file.len && memcmp(path.s, file.s, file.len) == 0;
-}
-
 /* How well a Python stack agrees with a native one, best first. */
-enum fit { FITS, FITS_CUT, FITS_NOT };
+enum fit { FITS, FITS_CUT, FITS_GUESS, FITS_NOT };
 
 struct candidate {
     uint32_t stack;
@@ -148,17 +120,11 @@ struct candidate {
 
 static void judge(const struct join *j, const struct reading *r, struct candidate *c) {
     const struct pystack *st = &j->timeline->stacks[c->stack];
-    const uint32_t *frames = &j->timeline->frames[st->first];
 
     c->keep = st->n;
     c->fit = FITS;
     if (r->python) {
-        struct text map = text_of(j, r->python);
-
-        for (c->keep = st->n; c->keep > 0; c->keep--) {
-            if (same_function(map, text_of(j, frames[c->keep - 1])))
-                break;
-        }
+        c->keep = paths_within(j->paths, c->stack, r->function);
         c->fit = c->keep == st->n ? FITS : c->keep > 0 ? FITS_CUT : FITS_NOT;
     } else if (r->entries > st->n_entries) {
         c->fit = FITS_NOT;
@@ -205,32 +171,45 @@ static size_t candidates(const struct join *j, const struct native *s, uint64_t 
     return n;
 }
 
-/* How many frames two stacks have in common from the outermost on. */
-static uint32_t common(const struct join *j, uint32_t a, uint32_t b) {
-    const struct pystack *sa = &j->timeline->stacks[a], *sb = &j->timeline->stacks[b];
-    uint32_t n = 0;
-
-    while (n < sa->n && n < sb->n &&
-           j->timeline->frames[sa->first + n] == j->timeline->frames[sb->first + n])
-        n++;
-    return n;
-}
-
-/* How much of a stack that does not fit the neighbours before and after agree on, however far they
- * are: what they have in common has, most likely, not changed in between. */
-static uint32_t in_common(const struct join *j, const struct native *s, uint32_t stack) {
+/* For a sample that fits no stack near it: what is most likely, out of the stacks next before and
+ * next after it, however far they are. */
+static void guess(const struct join *j, const struct native *s, const struct reading *r,
+                  struct candidate *c) {
     const struct timeline *t = j->timeline;
     const struct pythread *th = timeline_thread(t, s->tid);
     size_t after = timeline_until(t, s->ns), moments[2] = {after - 1, after};
-    uint32_t keep = t->stacks[stack].n;
+    uint32_t near[2], n = 0, most = 0;
 
     for (int i = 0; i < 2; i++) {
-        uint32_t other = moments[i] < t->n ? timeline_stack(th, moments[i]) : STACK_NONE;
+        uint32_t stack = moments[i] < t->n ? timeline_stack(th, moments[i]) : STACK_NONE;
 
-        if (other != STACK_NONE && other != STACK_UNREADABLE && common(j, stack, other) < keep)
-            keep = common(j, stack, other);
+        if (stack != STACK_NONE && stack != STACK_UNREADABLE)
+            near[n++] = stack;
     }
-    return keep;
+    /* A path to the function that perf names, seen in another sample: the one that has most in
+     * common with the neighbours. */
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t stack, keep, shared;
+
+        if (paths_like(j->paths, r->function, near[i], &stack, &keep, &shared) && shared > most) {
+            most = shared;
+            c->stack = stack;
+            c->keep = keep;
+            c->fit = FITS_GUESS;
+        }
+    }
+    if (most > 0)
+        return;
+    /* Else what the neighbours have in common has, most likely, not changed in between; that the
+     * innermost of it called the function is not said. */
+    if (n == 2 && paths_common(j->paths, near[0], near[1]) < c->keep)
+        c->keep = paths_common(j->paths, near[0], near[1]);
+    if (r->function == 0 && r->python == 0)
+        return;
+    for (uint32_t i = 0; i < n; i++) {
+        if (c->keep > 1 && c->keep == t->stacks[near[i]].n)
+            c->keep--;
+    }
 }
 
 /* ---- joined ---------------------------------------------------------------------------------- */
@@ -275,6 +254,8 @@ static void place(struct join *j, const struct native *s, uint64_t end, uint64_t
 
     j->counts.samples++;
     j->counts.weight += weight;
+    if (r.python)
+        r.function = paths_function(j->paths, text_of(j, r.python));
     n = candidates(j, s, end, list, &there);
     if ((r.whole && r.tail == s->n) || (n == 0 && there)) {
         j->counts.outside += weight;
@@ -293,23 +274,27 @@ static void place(struct join *j, const struct native *s, uint64_t end, uint64_t
         (list[1].fit < best.fit || (list[1].fit == best.fit && list[1].distance < best.distance)))
         best = list[1];
     if (best.fit == FITS_NOT)
-        best.keep = in_common(j, s, best.stack);
+        guess(j, s, &r, &best);
     frames = &j->timeline->frames[j->timeline->stacks[best.stack].first];
     for (uint32_t i = 0; i < best.keep; i++)
         at = calltree_child(j->tree, at, frames[i]);
     if (best.fit == FITS_NOT) {
         at = marker(j, at, "[python frames unknown]");
-        if (r.python)
-            at = calltree_child(j->tree, at, r.python);
+        if (r.python) {
+            j->name.len = 0;
+            paths_text(text_of(j, r.python), &j->name);
+            at = calltree_child(j->tree, at, intern(&j->tree->frames, j->name.data, j->name.len));
+        }
     }
     if (!r.whole && !r.python) {
         j->counts.short_native += weight;
         if (r.tail == s->n)
             at = marker(j, at, "[native frames missing]");
     }
-    *(best.fit == FITS       ? &j->counts.whole
-      : best.fit == FITS_CUT ? &j->counts.cut
-                             : &j->counts.partly) += weight;
+    *(best.fit == FITS         ? &j->counts.whole
+      : best.fit == FITS_CUT   ? &j->counts.cut
+      : best.fit == FITS_GUESS ? &j->counts.guessed
+                               : &j->counts.partly) += weight;
     if (n == 2 && list[0].stack == list[1].stack)
         j->counts.same += weight;
     if (r.python)

@@ -5,8 +5,9 @@
  * The native stack tells by itself how many times C code called the interpreter (a frame of
  * _PyEval_EvalFrameDefault each), or, under `-X perf`, which Python function was innermost. The
  * Python stack that was sampled next before and next after it must agree with that; where it is
- * deeper, the calls have returned meanwhile and are cut off, and where it is not so deep or names
- * another function, only what both neighbours have in common is shown.
+ * deeper, the calls have returned meanwhile and are cut off. Where it names a function that neither
+ * has, a path to it out of another sample is taken, and where there is none, what both neighbours
+ * have in common.
  */
 #ifndef STACKJOIN_JOIN_H
 #define STACKJOIN_JOIN_H
@@ -17,6 +18,7 @@
 
 #include "calltree.h"
 #include "perftext.h"
+#include "paths.h"
 #include "timeline.h"
 
 struct join_options {
@@ -30,7 +32,8 @@ struct join_counts {
     /* Weights; they add up. */
     uint64_t whole;   /* joined with a Python stack that agrees */
     uint64_t cut;     /* joined, and calls that have returned were cut off */
-    uint64_t partly;  /* joined with what the neighbours have in common: a mismatch */
+    uint64_t guessed; /* no stack near fits: a path to the function seen in another sample */
+    uint64_t partly;  /* nor is there one: what the neighbours have in common */
     uint64_t outside; /* the thread runs no Python at that moment */
     uint64_t alone;   /* no Python sample near enough, or an unreadable one */
     /* Of those joined. */
@@ -60,7 +63,8 @@ struct native {
 struct join {
     const struct join_options *opts;
     struct calltree *tree;
-    struct timeline *timeline;
+    const struct timeline *timeline;
+    struct paths *paths;
     struct join_counts counts;
     struct native now;      /* the sample that is read */
     bool open;              /* its frames follow */
@@ -74,7 +78,7 @@ struct join {
 };
 
 void join_init(struct join *j, const struct join_options *opts, struct calltree *tree,
-               struct timeline *timeline);
+               struct paths *paths);
 void join_free(struct join *j);
 
 /* Takes one line of perf script text, without its newline. */

@@ -120,9 +120,10 @@ static void write_summary(struct join *j) {
     const struct {
         const char *name;
         uint64_t weight;
-    } rows[] = {{"joined", c->whole + c->cut + c->partly},
+    } rows[] = {{"joined", c->whole + c->cut + c->guessed + c->partly},
                 {"whole", c->whole},
                 {"cut", c->cut},
+                {"guessed", c->guessed},
                 {"mismatch", c->partly},
                 {"outside_python", c->outside},
                 {"unknown", c->alone},
@@ -151,6 +152,7 @@ static void write_summary(struct join *j) {
 int main(int argc, char **argv) {
     struct calltree tree;
     struct timeline timeline;
+    struct paths paths;
     struct join join;
     int status;
 
@@ -159,7 +161,8 @@ int main(int argc, char **argv) {
     calltree_init(&tree);
     timeline_init(&timeline, &tree.frames);
     timeline_read(&timeline, argv[optind + 1]);
-    join_init(&join, &opts.join, &tree, &timeline);
+    paths_init(&paths, &timeline);
+    join_init(&join, &opts.join, &tree, &paths);
     read_script(&join, argv[optind]);
     if (opts.summary)
         write_summary(&join);
@@ -174,6 +177,7 @@ int main(int argc, char **argv) {
     collapsed_write(&tree, stdout);
     status = join.counts.samples > 0 ? EX_DONE : EX_NONE;
     join_free(&join);
+    paths_free(&paths);
     timeline_free(&timeline);
     calltree_free(&tree);
     return out_close(status);

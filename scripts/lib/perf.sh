@@ -11,10 +11,20 @@ perf_stacks() {
     fi
     if [[ $(run_get perf_python) == join && -s $RUN/raw/python.samples ]]; then
         if [[ $(run_get off_cpu) == 1 ]]; then args+=(--off-cpu); fi
-        gzip -dc "$script" | stackjoin "${args[@]}" - "$RUN/raw/python.samples" >"$RUN/raw/perf.folded" 2>>"$RUN/log/render.log" || :
+        gzip -dc "$script" | stackjoin "${args[@]}" - "$RUN/raw/python.samples" 2>>"$RUN/log/render.log" | shorten_waits >"$RUN/raw/perf.folded" || :
     else
         gzip -dc "$script" | stackfold --annotate >"$RUN/raw/perf.folded" 2>>"$RUN/log/render.log" || :
     fi
+    join_facts
+}
+
+# shorten_waits: of how the kernel puts a thread off the processor, the same ten frames for every wait, the system call stays.
+shorten_waits() {
+    if [[ $(run_get off_cpu) != 1 ]]; then
+        cat
+        return
+    fi
+    sed -E 's/;entry_SYSCALL_64_after_hwframe_\[k\];do_syscall_64_\[k\]//; s/(;__x64_sys_[a-z0-9_]+_\[k\]);.*;schedule_\[k\]/\1/' | stackfold
 }
 
 perf_last_words() { tail -n 1 "$RUN/log/perf.log" 2>/dev/null || :; }
@@ -26,7 +36,15 @@ join_fact() {
     printf '%s' "${v:-n/a}"
 }
 
-# perf_facts: what was sampled and how sure the joining is, into run.json. CPU_S: the loader's CPU seconds meanwhile.
+# join_facts: what was joined, and how sure it is, into run.json.
+join_facts() {
+    run_set joined_pct "$(join_fact joined_pct)" join_guessed_pct "$(join_fact guessed_pct)" join_mismatch_pct "$(join_fact mismatch_pct)" \
+        join_unknown_pct "$(join_fact unknown_pct)" join_outside_python_pct "$(join_fact outside_python_pct)" \
+        join_named_pct "$(join_fact named_by_perf_pct)" native_cut_short_pct "$(join_fact native_cut_short_pct)" \
+        join_distance_median_us "$(join_fact distance_median_us)" join_distance_max_us "$(join_fact distance_max_us)"
+}
+
+# perf_facts: what was sampled. CPU_S: the loader's CPU seconds meanwhile.
 perf_facts() {
     local samples lost=n/a event
     event=$(gzip -dc "$RUN/raw/perf.script.gz" 2>/dev/null | grep -aom1 -E '(cycles|cpu-clock|context-switches)[:a-zA-Z]*:' | sed 's/:$//') || :
@@ -36,13 +54,9 @@ perf_facts() {
     else
         lost=$(join_fact lost)
     fi
-    run_set samples "$samples" samples_missed "$lost" perf_event "${event:-$PERF_EVENT}" joined_pct "$(join_fact joined_pct)" \
-        join_mismatch_pct "$(join_fact mismatch_pct)" join_unknown_pct "$(join_fact unknown_pct)" \
-        join_outside_python_pct "$(join_fact outside_python_pct)" join_named_pct "$(join_fact named_by_perf_pct)" \
-        join_distance_median_us "$(join_fact distance_median_us)" join_distance_max_us "$(join_fact distance_max_us)" \
-        native_cut_short_pct "$(join_fact native_cut_short_pct)" sampler_cpu_s "$(pysample_fact cpu_s)"
+    run_set samples "$samples" samples_missed "$lost" perf_event "${event:-$PERF_EVENT}" sampler_cpu_s "$(pysample_fact cpu_s)"
     if ((OFFCPU)); then
-        run_set rate_asked_hz n/a rate_achieved_hz n/a
+        run_set rate_asked_hz n/a rate_achieved_hz n/a idle 1 sample_interval_s 0.000001
     else
         run_set rate_achieved_hz "$(ratio "$samples" "$CPU_S")" sample_interval_s "$(ratio 1 "$RATE" 6)"
     fi
@@ -58,8 +72,8 @@ perf_words() {
     fi
     printf '; %s' "$(run_get perf_python_why)"
     if [[ $(run_get joined_pct) != n/a ]]; then
-        printf ': %s %% joined, %s us apart (median; at most %s), %s %% mismatched, %s %% outside Python' "$(run_get joined_pct)" \
-            "$(run_get join_distance_median_us)" "$(run_get join_distance_max_us)" "$(run_get join_mismatch_pct)" \
+        printf ': %s %% joined, %s us apart (median; at most %s); %s %% by a path seen in another sample, %s %% mismatched, %s %% outside Python' "$(run_get joined_pct)" \
+            "$(run_get join_distance_median_us)" "$(run_get join_distance_max_us)" "$(run_get join_guessed_pct)" "$(run_get join_mismatch_pct)" \
             "$(run_get join_outside_python_pct)"
     fi
 }

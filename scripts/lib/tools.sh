@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# The only code that knows versions and flags of py-spy, procsample and gnuplot: how each is started, ended and read.
+# The only code that knows versions and flags of py-spy, perf, procsample and gnuplot: how each is started, ended and read.
 # shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 
 # job NAME COMMAND…: starts a part of the run in the background in a process group of its own (a Ctrl-C reaches this
@@ -167,6 +167,7 @@ free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1
 
 # ---- perf -------------------------------------------------------------------------------------------------------------
 
+# So much of the C stack goes with each sample; of context switches, of which there are thousands a second, less.
 PERF_STACK_BYTES=16384
 # perf_plan: PERF_EVENT, and the words PERF_CLOCK for what it is. A machine without counters, as most virtual ones are, has
 # a software clock; then every figure of a counter is n/a.
@@ -180,6 +181,7 @@ perf_plan() {
         PERF_EVENT=context-switches
         PERF_CLOCK='a context switch each'
         PERF_ARGS=(-c 1 --switch-events)
+        PERF_STACK_BYTES=8192
     elif perf stat -x, -e cycles:u -- true 2>&1 | grep -q '^[0-9]'; then
         PERF_EVENT=cycles
         PERF_CLOCK='hardware counter'
