@@ -170,7 +170,7 @@ largest_changes() {
         before[name] += a
         after[name] += b
     } END { for (k in before) { d = after[k] - before[k]; printf "%.0f\t%.3f\t%.3f\t%+.3f\t%s\n", (d < 0 ? -d : d), before[k] / 1e6, after[k] / 1e6, d / 1e6, k } }' "$OUT/diff.folded" |
-        sort -rn | head -n 10 | cut -f 2- | { printf 'baseline\tcandidate\tdifference\tfunction (own seconds)\n' && cat; } | column -t -s $'\t'
+        sort -rn | awk 'NR <= 10' | cut -f 2- | { printf 'baseline\tcandidate\tdifference\tfunction (own seconds)\n' && cat; } | column -t -s $'\t'
 }
 
 compare_summary() {

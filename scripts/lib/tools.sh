@@ -222,12 +222,12 @@ perf_python() {
         PERF_GRAPH=fp
         PERF_PYTHON_WHY='Python frames by -X perf and frame pointers'
     else
-        PERF_PYTHON=join
+        PERF_PYTHON='join'
         PERF_PYTHON_WHY='C stacks by perf joined with Python stacks by pysample'
         if ((support)); then PERF_PYTHON_WHY+=', checked by the function that -X perf names'; fi
     fi
     if ((OFFCPU)) && [[ $PERF_PYTHON != join ]]; then
-        PERF_PYTHON=join
+        PERF_PYTHON='join'
         PERF_PYTHON_WHY='C stacks by perf joined with Python stacks by pysample'
     fi
 }

@@ -51,7 +51,10 @@ fact() { awk -F '\t' -v k="$1" '$1 == k { print $2 }' sum; }
 }
 
 @test "of two stacks that both fit the nearer one is taken" {
-    { sample 400 f "$EVAL" _start; sample 1400 f "$EVAL" g "$EVAL" _start; } | joined \
+    {
+        sample 400 f "$EVAL" _start
+        sample 1400 f "$EVAL" g "$EVAL" _start
+    } | joined \
         '<module> (app.py:9);outer (app.py:4);f 1' '<module> (app.py:9);outer (app.py:5);key (lib/keys.py:2);f 1'
 }
 
@@ -73,7 +76,10 @@ fact() { awk -F '\t' -v k="$1" '$1 == k { print $2 }' sum; }
 }
 
 @test "the function that perf names decides, wherever it stands in the Python stack" {
-    { sample 100 f "$EVAL" 'py::key:/opt/lib/keys.py'; sample 200 f "$EVAL" 'py::<module>:/opt/app.py'; } | joined \
+    {
+        sample 100 f "$EVAL" 'py::key:/opt/lib/keys.py'
+        sample 200 f "$EVAL" 'py::<module>:/opt/app.py'
+    } | joined \
         '<module> (app.py:9);f 1' '<module> (app.py:9);outer (app.py:5);key (lib/keys.py:2);f 1'
     equal "$(fact named_by_perf)" 2
     equal "$(fact cut)" 1
@@ -96,13 +102,19 @@ EOF
 }
 
 @test "paths of named functions are shortened to their package" {
-    { sample 1500 "$EVAL" 'py::new:/x/lib/python3.12/site-packages/pack/mod.py'; sample 1600 "$EVAL" 'py::get:/x/lib/python3.12/queue.py'; } | joined \
+    {
+        sample 1500 "$EVAL" 'py::new:/x/lib/python3.12/site-packages/pack/mod.py'
+        sample 1600 "$EVAL" 'py::get:/x/lib/python3.12/queue.py'
+    } | joined \
         '<module> (app.py:9);outer (app.py:5);[python frames unknown];get (queue.py) 1' \
         '<module> (app.py:9);outer (app.py:5);[python frames unknown];new (pack/mod.py) 1'
 }
 
 @test "a thread that is in no Python function stands by itself, and so does one that Python does not know" {
-    { sample 100 gc_collect_main Py_FinalizeEx _start; sample 200 work start_thread clone3 | sed 's,7/7,7/8,'; } | joined \
+    {
+        sample 100 gc_collect_main Py_FinalizeEx _start
+        sample 200 work start_thread clone3 | sed 's,7/7,7/8,'
+    } | joined \
         'app;[no Python frame];_start;Py_FinalizeEx;gc_collect_main 1' 'app;[no Python frame];clone3;start_thread;work 1'
     equal "$(fact outside_python)" 2
 }
@@ -173,7 +185,10 @@ EOF
 }
 
 @test "what perf lost is said, and lines that are not understood are counted" {
-    { sample 100 f "$EVAL" _start; echo 'app 7 1.000200000: PERF_RECORD_LOST lost 12'; } >perf
+    {
+        sample 100 f "$EVAL" _start
+        echo 'app 7 1.000200000: PERF_RECORD_LOST lost 12'
+    } >perf
     printf 'nonsense\nstack 9 0 a\nthread 7 9\n' >>py
     run -0 --separate-stderr stackjoin --summary sum perf py
     matches "$stderr" 'lost 12 samples'
