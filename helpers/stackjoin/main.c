@@ -133,8 +133,10 @@ static void write_summary(struct join *j) {
     uint64_t median, max;
     FILE *f = fopen(opts.summary, "we");
 
-    if (!f)
-        die(EX_FAIL, "%s:", opts.summary);
+    if (!f) {
+        warn("%s:", opts.summary);
+        exit(EX_FAIL);
+    }
     (void)fprintf(f, "samples\t%" PRIu64 "\nweight\t%" PRIu64 "\nlost\t%" PRIu64 "\n", c->samples,
                   c->weight, c->lost);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
