@@ -14,8 +14,8 @@ struct run_options {
     const char *summary_file;
     const char *follow_file;  /* a sample, also, whenever this file is written to */
     const char *samples_file; /* each sample with its time: timed.h */
-    bool to_stdout; /* the wall view, at the end */
-    char **command; /* NULL = attach */
+    bool to_stdout;           /* the wall view, at the end */
+    char **command;           /* NULL = attach */
     pid_t pid;
     bool stop; /* stop the thread that holds the GIL while it is read */
 };

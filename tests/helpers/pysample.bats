@@ -442,6 +442,8 @@ time.sleep(3600)'
 }
 
 @test "--samples writes each thread's stack once, its time, and its end; --follow samples when the file is written to" {
+    local PYTHON
+    PYTHON=$(find_python 12)
     : >"$DIR/followed"
     program 'import sys, time
 def deep(): return sorted([3, 1], key=inner)
