@@ -93,3 +93,46 @@ bool collapsed_is_blank(const char *line, size_t len) {
     return trimmed(line, len) == 0 ||
            (line[0] == '#' && (len == 1 || line[1] == ' ' || line[1] == '\r'));
 }
+
+enum { OUTPUT = 64 << 10 }; /* bytes that are written at once: what a pipe holds */
+
+/* The text of the path to the node at hand. */
+struct path {
+    const struct calltree *tree;
+    FILE *to;
+    struct buf text;
+    size_t *ends; /* ends[depth]: length of the text of that many frames */
+    size_t cap;
+};
+
+static void write_stack(void *arg, uint32_t depth, uint32_t frame, uint64_t weight) {
+    struct path *path = arg;
+    size_t len, keep = path->ends[depth - 1];
+    const char *name = intern_text(&path->tree->frames, frame, &len);
+
+    if (depth + 1 >= path->cap)
+        path->ends = xrealloc(path->ends, (path->cap *= 2) * sizeof(*path->ends));
+    path->text.len = keep;
+    buf_reserve(&path->text, len + 1);
+    if (depth > 1)
+        path->text.data[path->text.len++] = ';';
+    memcpy(path->text.data + path->text.len, name, len);
+    path->text.len += len;
+    path->ends[depth] = path->text.len;
+    if (weight > 0) {
+        buf_addc(&path->text, ' ');
+        buf_addu(&path->text, weight);
+        buf_addc(&path->text, '\n');
+        (void)fwrite(path->text.data, 1, path->text.len, path->to);
+    }
+}
+
+void collapsed_write(const struct calltree *tree, FILE *to) {
+    struct path path = {.tree = tree, .to = to, .cap = 256};
+
+    path.ends = xcalloc(path.cap, sizeof(*path.ends));
+    (void)setvbuf(to, NULL, _IOFBF, OUTPUT);
+    calltree_walk(tree, write_stack, &path);
+    free(path.ends);
+    buf_free(&path.text);
+}

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "buf.h"
 #include "calltree.h"
@@ -43,5 +44,9 @@ bool collapsed_add(struct collapsed *c, const char *line, size_t len);
 
 /* True for lines that say nothing: blank ones and comments. */
 bool collapsed_is_blank(const char *line, size_t len);
+
+/* Writes all stacks of a tree that have a weight, sorted by the bytes of their frames. Sets the
+ * stream's buffer: nothing may have been written to it before. */
+void collapsed_write(const struct calltree *tree, FILE *to);
 
 #endif

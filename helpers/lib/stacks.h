@@ -40,7 +40,7 @@ uint64_t *stacks_totals(const struct calltree *t, const uint64_t *own);
 
 /* What a thread or task waits for, as samplers write it: an innermost frame in brackets,
  * `[waiting]`, `[gil]`, `[sleep 0.5s]`. Not `[running]`, nor how perf and py-spy name code without
- * symbols: `[unknown]`, `[libc.so.6]`, `[[vdso]]`. */
+ * symbols: `[unknown]`, `[libc.so.6]`, `[[vdso]]`, nor what stackjoin says: `[no Python frame]`. */
 bool stacks_is_wait(const char *frame, size_t len);
 
 #endif

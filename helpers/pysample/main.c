@@ -45,6 +45,10 @@ static const char usage[] =
     "  --tasks FILE      every task; under [background] those nothing awaits\n"
     "  --threads FILE    every thread with its state\n"
     "  --summary FILE    key<TAB>value: samples, torn, missed, rates, own CPU time\n"
+    "  --samples FILE    instead of views: threads' stacks with their time, for\n"
+    "                    stackjoin; states and tasks are not read\n"
+    "  --follow FILE     sample, also, whenever FILE is written to: at the moments at\n"
+    "                    which another sampler does\n"
     "  --stop            stop the thread that holds the GIL while it is read, for\n"
     "                    exact stacks of fast code; only while it runs\n"
     "  --pstree          print the task tree once\n"
@@ -67,6 +71,8 @@ enum {
     O_TASKS,
     O_THREADS,
     O_SUMMARY,
+    O_SAMPLES,
+    O_FOLLOW,
     O_STOP,
     O_TREE,
     O_JSON,
@@ -82,6 +88,8 @@ static const struct option longopts[] = {
     {"tasks", required_argument, NULL, O_TASKS},
     {"threads", required_argument, NULL, O_THREADS},
     {"summary", required_argument, NULL, O_SUMMARY},
+    {"samples", required_argument, NULL, O_SAMPLES},
+    {"follow", required_argument, NULL, O_FOLLOW},
     {"stop", no_argument, NULL, O_STOP},
     {"pstree", no_argument, NULL, O_TREE},
     {"json", no_argument, NULL, O_JSON},
@@ -129,6 +137,12 @@ static void parse(int argc, char **argv) {
         case O_SUMMARY:
             opts.run.summary_file = optarg;
             break;
+        case O_SAMPLES:
+            opts.run.samples_file = optarg;
+            break;
+        case O_FOLLOW:
+            opts.run.follow_file = optarg;
+            break;
         case O_STOP:
             opts.run.stop = true;
             break;
@@ -160,6 +174,10 @@ static void parse(int argc, char **argv) {
         die_usage("--pstree, --json and --top need a PID, not a command");
     if (opts.dir)
         use_dir(opts.dir);
+    for (int i = 0; i < VIEWS; i++) {
+        if (opts.run.samples_file && opts.run.view_file[i])
+            die_usage("--samples: no views go with it");
+    }
 }
 
 /* One sample, as exact as it can be had in a short time. */
@@ -202,7 +220,7 @@ static bool any_file(void) {
         if (opts.run.view_file[i])
             return true;
     }
-    return opts.run.summary_file != NULL;
+    return opts.run.summary_file || opts.run.samples_file;
 }
 
 int main(int argc, char **argv) {

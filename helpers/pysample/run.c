@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "timed.h"
 
 enum {
     WRITE_EVERY_S = 5, /* seconds between two writes of what there is, while they are cheap */
@@ -46,6 +48,7 @@ static void block_signals(sigset_t *set, sigset_t *old) {
     (void)sigaddset(set, SIGTERM);
     (void)sigaddset(set, SIGHUP);
     (void)sigaddset(set, SIGCHLD);
+    (void)sigaddset(set, SIGIO);
     (void)sigprocmask(SIG_BLOCK, set, old);
 }
 
@@ -93,12 +96,15 @@ struct recorder {
     const struct run_options *opt;
     struct run_info info;
     struct buf text;
+    struct timed *timed;                 /* NULL: no file of samples was asked for */
     uint64_t start, end, last, boundary; /* boundary: up to here time is accounted for */
     uint64_t slot;                       /* number of the next sample's slot */
     uint64_t random;
     uint64_t next_attach, next_write;
     unsigned int lost;
     bool was_attached, gone, stopped;
+    int follow_fd;    /* inotify, -1 = none: SIGIO when the file followed was written to */
+    bool early;       /* the next sample is taken for that, before its time */
     bool taken_views; /* the shares are those of the last sample read */
     bool taken;       /* shares of a sample wait for their time */
     bool forwarded;   /* a signal was passed on to the command: the next one ends the sampling */
@@ -133,6 +139,8 @@ static bool write_all(struct recorder *r, uint64_t end) {
         out_folded(r->s, (enum view_id)id, &r->info, &r->text);
         ok &= write_text(r, r->opt->view_file[id]);
     }
+    if (r->timed)
+        ok &= timed_flush(r->timed);
     if (r->opt->summary_file) {
         r->text.len = 0;
         out_summary(r->s, &r->info, &r->text);
@@ -144,7 +152,27 @@ static bool write_all(struct recorder *r, uint64_t end) {
     return ok;
 }
 
-/* Sleeps until `at`; true when a signal that ends the sampling came. */
+/* Another sampler's file, which it writes to once a sample: the moment to sample is when it does.
+ */
+static int follow(const char *path) {
+    int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+    if (fd < 0 || inotify_add_watch(fd, path, IN_MODIFY) < 0)
+        die(EX_FAIL, "%s:", path);
+    if (fcntl(fd, F_SETOWN, getpid()) != 0 || fcntl(fd, F_SETFL, O_NONBLOCK | O_ASYNC) != 0)
+        die(EX_FAIL, "%s: fcntl:", path);
+    return fd;
+}
+
+static void drain(int fd) {
+    char events[4096];
+
+    while (read(fd, events, sizeof(events)) > 0)
+        continue;
+}
+
+/* Sleeps until `at`, or until the file followed was written to; true when a signal that ends the
+ * sampling came. */
 static bool sleep_until(struct recorder *r, const sigset_t *set, uint64_t at) {
     for (;;) {
         uint64_t now = run_now(), left = at > now ? at - now : 0;
@@ -156,6 +184,11 @@ static bool sleep_until(struct recorder *r, const sigset_t *set, uint64_t at) {
             return false;
         if (sig < 0)
             continue;
+        if (sig == SIGIO) {
+            drain(r->follow_fd);
+            r->early = true;
+            return false;
+        }
         if (sig == SIGCHLD) {
             if (r->opt->command && waitpid(r->opt->pid, &r->status, WNOHANG) == r->opt->pid) {
                 r->gone = true;
@@ -215,6 +248,27 @@ static void attach(struct recorder *r, uint64_t now) {
     }
 }
 
+/* A sample of stacks alone, for the file of samples. */
+static void sample_stacks(struct recorder *r, uint64_t now) {
+    if (!r->s->attached) {
+        attach(r, now);
+        if (!r->s->attached)
+            return;
+    }
+    switch (session_stacks(r->s)) {
+    case A_OK:
+        r->lost = 0;
+        timed_add(r->timed, r->s, r->s->read_ns);
+        break;
+    case A_GONE:
+        lost_target(r);
+        break;
+    default:
+        if (r->s->ended || ++r->lost >= LOST_MAX)
+            session_detach(r->s);
+    }
+}
+
 static void sample(struct recorder *r, uint64_t now) {
     uint64_t middle = r->last + (now - r->last) / 2;
 
@@ -263,8 +317,10 @@ static void sample(struct recorder *r, uint64_t now) {
 }
 
 int run_record(struct session *s, const struct run_options *opt) {
-    struct recorder r = {
-        .s = s, .opt = opt, .info = {.rate_asked = opt->rate, .exit_status = -1, .loop = "none"}};
+    struct recorder r = {.s = s,
+                         .opt = opt,
+                         .follow_fd = -1,
+                         .info = {.rate_asked = opt->rate, .exit_status = -1, .loop = "none"}};
     double period = 1e9 / opt->rate;
     time_t wall = time(NULL);
     sigset_t set, old;
@@ -285,6 +341,10 @@ int run_record(struct session *s, const struct run_options *opt) {
         views_take_text(&s->views, "[startup]");
         r.taken = true;
     }
+    if (opt->follow_file)
+        r.follow_fd = follow(opt->follow_file);
+    if (opt->samples_file)
+        r.timed = timed_open(opt->samples_file);
     ok = write_all(&r, r.start);
     while (ok && !r.gone) {
         uint64_t now, at, slot;
@@ -292,12 +352,16 @@ int run_record(struct session *s, const struct run_options *opt) {
         at = r.start + (uint64_t)(((double)r.slot + uniform(&r.random)) * period);
         if (at > r.end)
             at = r.end;
+        r.early = false;
         if (sleep_until(&r, &set, at))
             break;
         now = run_now();
         if (now >= r.end)
             break;
-        sample(&r, now);
+        if (r.timed)
+            sample_stacks(&r, now);
+        else
+            sample(&r, now);
         if (strcmp(r.info.loop, "none") == 0 && s->attached)
             r.info.loop = session_loop(s);
         if (now >= r.next_write)
@@ -308,7 +372,7 @@ int run_record(struct session *s, const struct run_options *opt) {
         slot = (uint64_t)((double)(at - r.start + (at - now)) / period);
         if (slot > r.slot + 1)
             r.info.missed += slot - r.slot - 1;
-        r.slot = slot > r.slot ? slot : r.slot + 1;
+        r.slot = slot > r.slot ? slot : r.slot + !r.early;
     }
     r.last = run_now();
     views_add(&s->views, r.last - r.boundary);
@@ -326,6 +390,10 @@ int run_record(struct session *s, const struct run_options *opt) {
         (void)fwrite(r.text.data, 1, r.text.len, stdout);
     }
     buf_free(&r.text);
+    if (r.follow_fd >= 0)
+        (void)close(r.follow_fd);
+    if (r.timed)
+        ok &= timed_close(r.timed);
     if (!ok)
         return EX_FAIL;
     if (s->samples == 0) {

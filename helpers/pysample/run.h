@@ -12,8 +12,10 @@ struct run_options {
     uint64_t duration_ns; /* 0 = until the process ends or a signal comes */
     const char *view_file[VIEWS];
     const char *summary_file;
-    bool to_stdout; /* the wall view, at the end */
-    char **command; /* NULL = attach */
+    const char *follow_file;  /* a sample, also, whenever this file is written to */
+    const char *samples_file; /* each sample with its time: timed.h */
+    bool to_stdout;           /* the wall view, at the end */
+    char **command;           /* NULL = attach */
     pid_t pid;
     bool stop; /* stop the thread that holds the GIL while it is read */
 };

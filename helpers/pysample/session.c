@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "err.h"
@@ -345,6 +346,25 @@ enum attach session_sample(struct session *s, uint64_t now, uint64_t interval) {
     s->torn += s->torn_now;
     if (!s->checked && !tasks_check(&s->tasks, &s->checked, s->why, sizeof(s->why)))
         return A_REFUSED;
+    return A_OK;
+}
+
+enum attach session_stacks(struct session *s) {
+    struct timespec ts;
+
+    s->threads.stacks_only = true;
+    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+    s->read_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+    mem_begin(&s->mem, s->read_ns);
+    threads_holders(&s->threads);
+    s->same = false;
+    if (!read_threads(s)) {
+        mem_stale(&s->mem);
+        s->ended = !threads_ready(&s->threads);
+        return session_alive(s) ? A_NOT_YET : A_GONE;
+    }
+    s->samples++;
+    s->torn += any_torn(s);
     return A_OK;
 }
 

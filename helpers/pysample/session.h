@@ -62,6 +62,10 @@ void session_close(struct session *s);
  * A_NOT_YET: nothing could be read; A_REFUSED: the layout check failed. */
 enum attach session_sample(struct session *s, uint64_t now, uint64_t interval);
 
+/* Reads the threads' stacks alone, as fast as can be: no states, no tasks, no views; `read_ns` is
+ * when. Results as above. */
+enum attach session_stacks(struct session *s);
+
 /* Whether the process is still there (a zombie is not). */
 bool session_alive(const struct session *s);
 

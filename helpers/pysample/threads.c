@@ -139,6 +139,8 @@ static bool read_stack(struct threads *t, struct thread *th, uint64_t frame) {
         if (owner > FRAME_OWNER_CSTACK)
             return false;
         root_seen = owner == FRAME_OWNER_CSTACK;
+        if (root_seen && depth > 0)
+            t->frames[th->first + depth - 1].from_c = true;
         /* Of a deeper stack the innermost frames are kept, and the rest is walked to see that it is
          * whole. */
         if (!root_seen && depth == DEPTH_MAX)
@@ -258,7 +260,7 @@ static void read_thread(struct threads *t, uint64_t tstate, pid_t tid, uint32_t 
         t->list = xrealloc(t->list, t->cap * sizeof(*t->list));
     }
     th = &t->list[t->n++];
-    if (!before)
+    if (!before && !t->stacks_only)
         read_os(t, os);
     t->exact_ok |= os->counted;
     if (old && before && still_asleep(old, os)) {
@@ -317,6 +319,20 @@ bool threads_ready(struct threads *t) {
         !read_interps(t))
         return false;
     return true;
+}
+
+void threads_holders(struct threads *t) {
+    uint32_t mark = t->nframes;
+
+    if (!read_interps(t))
+        return;
+    for (uint32_t i = 0; i < t->ninterps; i++) {
+        struct thread th = {.tstate = t->interps[i].holder};
+
+        if (th.tstate)
+            (void)try_thread(t, &th);
+        t->nframes = mark;
+    }
 }
 
 bool threads_read(struct threads *t) {

@@ -20,6 +20,7 @@ struct frame {
     uint64_t addr; /* of the interpreter frame */
     uint32_t text;
     uint32_t role;
+    bool from_c; /* C code called it, not a Python function */
 };
 
 struct interp {
@@ -63,6 +64,7 @@ struct threads {
     uint64_t retries;
     uint64_t interval_ns; /* since the last sample */
     bool exact_ok;        /* the kernel tells switch counts */
+    bool stacks_only;     /* what the kernel says of threads is not asked */
 };
 
 void threads_open(struct threads *t, struct world *w, struct codes *codes, struct os *os,
@@ -76,6 +78,10 @@ bool threads_ready(struct threads *t);
  * all of them slept through since the last sample, so that nothing in the process can have changed.
  */
 bool threads_before(struct threads *t);
+
+/* Reads the memory of the threads that hold a GIL, which alone can change their stacks, before
+ * anything else; the next threads_read takes it from there. */
+void threads_holders(struct threads *t);
 
 /* Reads all threads. False: no interpreter could be read. */
 bool threads_read(struct threads *t);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "err.h"
-#include "perf.h"
+#include "perftext.h"
 
 enum {
     THREADS = 64,

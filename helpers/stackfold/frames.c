@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "err.h"
-#include "perf.h"
+#include "perftext.h"
 
 /* A line's frame with this bit set is a place in `lists`. */
 #define LIST UINT32_C(0x80000000)

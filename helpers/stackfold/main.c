@@ -22,8 +22,6 @@
 #include "fold.h"
 #include "input.h"
 
-enum { OUTPUT = 64 << 10 }; /* bytes that are written at once: what a pipe holds */
-
 static struct fold_options opts;
 
 static const char usage[] =
@@ -162,46 +160,6 @@ static void add_file(const char *path, struct calltree *tree, struct fold *f) {
     collapsed_free(&c);
 }
 
-/* Writing: the text of the path to the node at hand. */
-struct path {
-    const struct calltree *tree;
-    struct buf text;
-    size_t *ends; /* ends[depth]: length of the text of that many frames */
-    size_t cap;
-};
-
-static void print_stack(void *arg, uint32_t depth, uint32_t frame, uint64_t weight) {
-    struct path *path = arg;
-    size_t len, keep = path->ends[depth - 1];
-    const char *name = intern_text(&path->tree->frames, frame, &len);
-
-    if (depth + 1 >= path->cap)
-        path->ends = xrealloc(path->ends, (path->cap *= 2) * sizeof(*path->ends));
-    path->text.len = keep;
-    buf_reserve(&path->text, len + 1);
-    if (depth > 1)
-        path->text.data[path->text.len++] = ';';
-    memcpy(path->text.data + path->text.len, name, len);
-    path->text.len += len;
-    path->ends[depth] = path->text.len;
-    if (weight > 0) {
-        buf_addc(&path->text, ' ');
-        buf_addu(&path->text, weight);
-        buf_addc(&path->text, '\n');
-        (void)fwrite(path->text.data, 1, path->text.len, stdout);
-    }
-}
-
-static void print_all(const struct calltree *tree) {
-    struct path path = {.tree = tree, .cap = 256};
-
-    path.ends = xcalloc(path.cap, sizeof(*path.ends));
-    (void)setvbuf(stdout, NULL, _IOFBF, OUTPUT);
-    calltree_walk(tree, print_stack, &path);
-    free(path.ends);
-    buf_free(&path.text);
-}
-
 /* Says what is not seen in the output. */
 static void report(const struct fold *f) {
     const char *unit = opts.periods ? "of period" : "samples";
@@ -252,7 +210,7 @@ int main(int argc, char **argv) {
     for (int i = optind; i < argc; i++)
         add_file(argv[i], &tree, &fold);
     report(&fold);
-    print_all(&tree);
+    collapsed_write(&tree, stdout);
     status = tree.total > 0 ? EX_DONE : EX_NONE;
     fold_free(&fold);
     calltree_free(&tree);

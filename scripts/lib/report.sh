@@ -53,6 +53,10 @@ no_samples_reason() {
 }
 
 report_subtitle() {
+    if [[ $(run_get target) == profile-perf ]]; then
+        perf_words
+        return
+    fi
     printf '%s samples at %s of %s Hz, %s missed; %s s' "$(run_get samples)" "$(run_get rate_achieved_hz)" \
         "$(run_get rate_asked_hz)" "$(run_get samples_missed)" "$(run_get sampled_s)"
 }
@@ -152,6 +156,13 @@ TEXT
   waiting; their share is in run.json. Thread stacks of fast code can be mixed where nothing is stopped.
 TEXT
             ;;
+        profile-perf)
+            cat <<'TEXT'
+* What waits: CPU time only (OFFCPU=1 shows where threads leave the CPU; make profile-wall what coroutines wait for).
+* Frames of libraries without symbols have the library's name. Where Python stack and C stack do not fit together, the
+  frames in between are `[python frames unknown]`, and their share is stated.
+TEXT
+            ;;
         profile-cprofile)
             cat <<'TEXT'
 * Waiting: a suspended coroutine costs no calls. Shares of time: cProfile makes frequent calls look dearer than they are.
@@ -168,6 +179,10 @@ report_again() {
         profile-pyspy) profile_render "$RUN/raw/pyspy.folded" samples ;;
         profile-cprofile) profile_render "$RUN/raw/cprofile.folded" us ;;
         profile-wall) wall_render ;;
+        profile-perf)
+            perf_stacks
+            profile_render "$RUN/raw/perf.folded" "$([[ $(run_get off_cpu) == 1 ]] && printf us || printf samples)"
+            ;;
         *) die 2 no-run "RUN: '$(run_get target)' is no profile. Name the folder of one" ;;
     esac
     report_write

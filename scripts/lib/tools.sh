@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# The only code that knows versions and flags of py-spy, procsample and gnuplot: how each is started, ended and read.
+# The only code that knows versions and flags of py-spy, perf, procsample and gnuplot: how each is started, ended and read.
 # shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 
 # job NAME COMMAND…: starts a part of the run in the background in a process group of its own (a Ctrl-C reaches this
@@ -164,3 +164,108 @@ snakeviz_serve() {
 }
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+# ---- perf -------------------------------------------------------------------------------------------------------------
+
+# So much of the C stack goes with each sample; of context switches, of which there are thousands a second, less.
+PERF_STACK_BYTES=16384
+# perf_plan: PERF_EVENT, and the words PERF_CLOCK for what it is. A machine without counters, as most virtual ones are, has
+# a software clock; then every figure of a counter is n/a.
+perf_plan() {
+    local out=$TMP/perf.probe words
+    perf --version >/dev/null 2>&1 || die 3 no-perf "perf is missing. Run: sudo apt-get install $(perf_package)"
+    PERF_VERSION=$(perf --version)
+    PERF_ARGS=(-F "$RATE")
+    if ((OFFCPU)); then
+        # It fires where a thread leaves the processor, as sched:sched_switch does, and needs no tracefs.
+        PERF_EVENT=context-switches
+        PERF_CLOCK='a context switch each'
+        PERF_ARGS=(-c 1 --switch-events)
+        PERF_STACK_BYTES=8192
+    elif perf stat -x, -e cycles:u -- true 2>&1 | grep -q '^[0-9]'; then
+        PERF_EVENT=cycles
+        PERF_CLOCK='hardware counter'
+    else
+        PERF_EVENT=cpu-clock
+        PERF_CLOCK='software clock; counters of the hardware: n/a on this machine'
+    fi
+    # What the kernel allows is asked of it, by trying. Where it bars its own part, perf takes EVENT:u by itself.
+    words=$(perf record -q -e "$PERF_EVENT" "${PERF_ARGS[@]}" -o "$out" -- sleep 0.05 2>&1) || perf_refused "$words"
+    if ((OFFCPU)) && [[ -z $(perf script -i "$out" -F event 2>/dev/null) ]]; then
+        perf_refused "the kernel tells no context switches"
+    fi
+    # Its thread then writes a sample the moment it comes, which is when the Python stack is read.
+    PERF_ARGS+=(--no-buffering)
+    if perf record -q -r 1 -e cpu-clock -o "$out" -- true >/dev/null 2>&1; then PERF_ARGS+=(-r 1); fi
+    rm -f "$out"
+}
+
+perf_refused() {
+    local level
+    level=$(cat /proc/sys/kernel/perf_event_paranoid 2>/dev/null || printf n/a)
+    die 3 perf-refused "perf may not record $PERF_EVENT (perf_event_paranoid $level: ${1%%$'\n'*}). Run: sudo sysctl kernel.perf_event_paranoid=1; in a container: --cap-add PERFMON, or --privileged"
+}
+
+# perf_python: how Python functions get into the picture, by what the loader's interpreter can do: PERF_PYTHON is jit, fp
+# or join, PERF_PYTHON_WHY the words for it, PERF_GRAPH how perf walks the stack.
+perf_python() {
+    local exe flags='' minor=0 support=0
+    exe=$(readlink "/proc/$LOADER_PID/exe") || :
+    read -r minor flags < <("$exe" -c 'import sys, sysconfig as s; print(sys.version_info[1], s.get_config_var("PY_CORE_CFLAGS"), s.get_config_var("CFLAGS"))' 2>/dev/null) || :
+    if grep -qz '^PYTHONPERFSUPPORT=1' "/proc/$LOADER_PID/environ" 2>/dev/null || [[ -e /tmp/perf-$LOADER_PID.map ]]; then support=1; fi
+    PERF_GRAPH=dwarf,$PERF_STACK_BYTES
+    if [[ -e /tmp/jit-$LOADER_PID.dump ]]; then
+        PERF_PYTHON=jit
+        PERF_PYTHON_WHY='Python frames by perf_jit'
+    elif ((support)) && [[ $flags == *-fno-omit-frame-pointer* ]]; then
+        PERF_PYTHON=fp
+        PERF_GRAPH=fp
+        PERF_PYTHON_WHY='Python frames by -X perf and frame pointers'
+    else
+        PERF_PYTHON='join'
+        PERF_PYTHON_WHY='C stacks by perf joined with Python stacks by pysample'
+        if ((support)); then PERF_PYTHON_WHY+=', checked by the function that -X perf names'; fi
+    fi
+    if ((OFFCPU)) && [[ $PERF_PYTHON != join ]]; then
+        PERF_PYTHON='join'
+        PERF_PYTHON_WHY='C stacks by perf joined with Python stacks by pysample'
+    fi
+}
+
+# perf_support: what makes an interpreter that is launched name its functions for perf: 3.12 a map, 3.13 its dump.
+perf_support() { export PYTHONPERFSUPPORT=1 PYTHON_PERF_JIT_SUPPORT=1; }
+
+# perf_start PID: perf, all threads and those to come, and pysample beside it: PERF_PID. The recording holds pieces of the
+# loader's memory, secrets too, so that it stays out of the run folder. Half of the room that is there is its limit.
+perf_start() {
+    local room args=()
+    PERF_DATA=$TMP/perf.data
+    room=$(df --output=avail -m "$TMP" | tail -n 1)
+    PERF_LIMIT_MIB=$((room / 2))
+    # perf takes a duration as a command to wait for.
+    [[ -z $DURATION ]] || args=(-- sleep "$DURATION")
+    job perf perf record -k mono -e "$PERF_EVENT" "${PERF_ARGS[@]}" --call-graph "$PERF_GRAPH" --max-size "${PERF_LIMIT_MIB}M" \
+        -o "$PERF_DATA" -p "$1" "${args[@]}"
+    PERF_PID=$JOB
+    until [[ -n $STOPPED || -s $PERF_DATA ]] || ! alive "$PERF_PID"; do pause 0.01; done
+    [[ $PERF_PYTHON == join && -s $PERF_DATA ]] || return 0
+    # Context switches are so many that the moments are taken by the clock.
+    if ((OFFCPU)); then args=(--rate 500); else args=(--rate 20 --follow "$PERF_DATA"); fi
+    job pysample pysample "${args[@]}" --samples "$RUN/raw/python.samples" --summary "$RUN/raw/pysample.tsv" "$1"
+    PYSAMPLE_PID=$JOB
+    at_exit end_process "$PYSAMPLE_PID" INT 10
+}
+
+# perf_text: the recording as text, raw/perf.script.gz, while the files that its symbols come from are still there.
+# Without --no-inline perf asks addr2line about every address, which takes minutes.
+perf_text() {
+    local data=$PERF_DATA flags=(--no-inline --ns --show-lost-events -F 'comm,pid,tid,time,period,event,ip,sym,dso')
+    if ((OFFCPU)); then flags+=(--show-switch-events); fi
+    if [[ $PERF_PYTHON == jit ]]; then
+        perf inject --jit -i "$data" -o "$TMP/perf.jit.data" >>"$RUN/log/perf.log" 2>&1 && data=$TMP/perf.jit.data
+    fi
+    perf script -i "$data" "${flags[@]}" 2>>"$RUN/log/perf.log" | gzip -1 >"$RUN/raw/perf.script.gz.new" &&
+        mv "$RUN/raw/perf.script.gz.new" "$RUN/raw/perf.script.gz"
+    # The interpreter leaves these behind, and perf its own.
+    if [[ -z $PID ]]; then rm -f "/tmp/perf-$LOADER_PID.map" "/tmp/jit-$LOADER_PID.dump" "/tmp/jitted-$LOADER_PID-"*.so; fi
+}

@@ -452,6 +452,29 @@ time.sleep(3600)'
     matches "$(tail -c 16 "$DIR/screen")" $'\e\\[\\?25h\e\\[\\?1049l'
 }
 
+@test "--samples writes each thread's stack once, its time, and its end; --follow samples when the file is written to" {
+    local PYTHON
+    PYTHON=$(find_python 12)
+    : >"$DIR/followed"
+    program 'import sys, time
+def deep(): return sorted([3, 1], key=inner)
+def inner(n): open(sys.argv[1], "w").close(); time.sleep(60)
+deep()'
+    start pysample --rate 1 --follow "$DIR/followed" --samples "$DIR/samples" "$PID"
+    until_true 20 test -s "$DIR/samples"
+    for _ in 1 2 3 4 5 6 7 8; do
+        echo >>"$DIR/followed"
+        read -rt 0.05 <> <(:) || :
+    done
+    kill -INT "$PID"
+    until_true 20 gone "$PID"
+    (($(grep -c '^at ' "$DIR/samples") >= 6)) || fail "$(<"$DIR/samples")"
+    awk '$1 == "at" { bad += $2 <= last; last = $2 } END { exit bad > 0 }' "$DIR/samples"
+    equal "$(grep '^stack' "$DIR/samples")" 'stack 1 0,2 <module> (program.py:4);deep (program.py:2);inner (program.py:3)'
+    equal "$(grep -c "^thread ${STARTED[0]} 1$" "$DIR/samples")" 1
+    run -2 pysample --samples "$DIR/samples" --wall "$DIR/wall" "${STARTED[0]}"
+}
+
 @test "wrong command lines are usage errors" {
     local arguments
     for arguments in "" "1 2" "--rate 0 1" "--rate 10001 1" "--duration x 1" "--pstree -- true" "x"; do

@@ -2,8 +2,8 @@
  * The grammar of `perf script` text: the header line of a sample, and the line of a frame.
  * What is decided for each odd case, and why: docs/formats/perf-script-folding.md.
  */
-#ifndef STACKFOLD_PERF_H
-#define STACKFOLD_PERF_H
+#ifndef LIB_PERFTEXT_H
+#define LIB_PERFTEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "perf.h"
+#include "perftext.h"
 
 #include <string.h>
 

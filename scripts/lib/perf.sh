@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+# The profile of perf: from its text to stacks of Python and C, the figures of how they were joined, the words on the picture.
+# shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
+
+# perf_stacks: raw/perf.folded out of raw/perf.script.gz and raw/python.samples.
+perf_stacks() {
+    local script=$RUN/raw/perf.script.gz args=(--summary "$RUN/raw/join.tsv")
+    if [[ ! -s $script ]]; then
+        tool_failed perf-failed "perf recorded nothing that can be read: $(perf_last_words)"
+        return 0
+    fi
+    if [[ $(run_get perf_python) == join && -s $RUN/raw/python.samples ]]; then
+        if [[ $(run_get off_cpu) == 1 ]]; then args+=(--off-cpu); fi
+        gzip -dc "$script" | stackjoin "${args[@]}" - "$RUN/raw/python.samples" 2>>"$RUN/log/render.log" | shorten_waits >"$RUN/raw/perf.folded" || :
+    else
+        gzip -dc "$script" | stackfold --annotate >"$RUN/raw/perf.folded" 2>>"$RUN/log/render.log" || :
+    fi
+    join_facts
+}
+
+# shorten_waits: of how the kernel puts a thread off the processor, the same ten frames for every wait, the system call stays.
+shorten_waits() {
+    if [[ $(run_get off_cpu) != 1 ]]; then
+        cat
+        return
+    fi
+    sed -E 's/;entry_SYSCALL_64_after_hwframe_\[k\];do_syscall_64_\[k\]//; s/(;__x64_sys_[a-z0-9_]+_\[k\]);.*;schedule_\[k\]/\1/' | stackfold
+}
+
+perf_last_words() { tail -n 1 "$RUN/log/perf.log" 2>/dev/null || :; }
+
+# join_fact KEY
+join_fact() {
+    local v
+    v=$(awk -F '\t' -v k="$1" '$1 == k { print $2 }' "$RUN/raw/join.tsv" 2>/dev/null) || :
+    printf '%s' "${v:-n/a}"
+}
+
+# join_facts: what was joined, and how sure it is, into run.json.
+join_facts() {
+    run_set joined_pct "$(join_fact joined_pct)" join_guessed_pct "$(join_fact guessed_pct)" join_mismatch_pct "$(join_fact mismatch_pct)" \
+        join_unknown_pct "$(join_fact unknown_pct)" join_outside_python_pct "$(join_fact outside_python_pct)" \
+        join_named_pct "$(join_fact named_by_perf_pct)" native_cut_short_pct "$(join_fact native_cut_short_pct)" \
+        join_distance_median_us "$(join_fact distance_median_us)" join_distance_max_us "$(join_fact distance_max_us)"
+}
+
+# perf_facts: what was sampled. CPU_S: the loader's CPU seconds meanwhile.
+perf_facts() {
+    local samples lost=n/a event
+    event=$(gzip -dc "$RUN/raw/perf.script.gz" 2>/dev/null | grep -aom1 -E '(cycles|cpu-clock|context-switches)[:a-zA-Z]*:' | sed 's/:$//') || :
+    samples=$(join_fact samples)
+    if [[ $samples == n/a ]]; then
+        samples=$(awk '{ n += $NF } END { print n + 0 }' "$RUN/raw/perf.folded" 2>/dev/null) || samples=n/a
+    else
+        lost=$(join_fact lost)
+    fi
+    run_set samples "$samples" samples_missed "$lost" perf_event "${event:-$PERF_EVENT}" sampler_cpu_s "$(pysample_fact cpu_s)"
+    if ((OFFCPU)); then
+        run_set rate_asked_hz n/a rate_achieved_hz n/a idle 1 sample_interval_s 0.000001
+    else
+        run_set rate_achieved_hz "$(ratio "$samples" "$CPU_S")" sample_interval_s "$(ratio 1 "$RATE" 6)"
+    fi
+}
+
+# perf_words: how the picture was made, for its subtitle and the summary.
+perf_words() {
+    if [[ $(run_get off_cpu) == 1 ]]; then
+        printf 'off-CPU time: %s context switches in %s s' "$(run_get samples)" "$(run_get sampled_s)"
+    else
+        printf '%s samples of CPU time by %s (%s), %s of %s Hz, %s lost' "$(run_get samples)" "$(run_get perf_event)" "$(run_get perf_clock)" \
+            "$(run_get rate_achieved_hz)" "$(run_get rate_asked_hz)" "$(run_get samples_missed)"
+    fi
+    printf '; %s' "$(run_get perf_python_why)"
+    if [[ $(run_get joined_pct) != n/a ]]; then
+        printf ': %s %% joined, %s us apart (median; at most %s); %s %% by a path seen in another sample, %s %% mismatched, %s %% outside Python' "$(run_get joined_pct)" \
+            "$(run_get join_distance_median_us)" "$(run_get join_distance_max_us)" "$(run_get join_guessed_pct)" "$(run_get join_mismatch_pct)" \
+            "$(run_get join_outside_python_pct)"
+    fi
+}
