@@ -94,6 +94,10 @@ stages_table() {
 # report_write: summary.md.
 report_write() {
     local wall cpu chunks
+    if [[ $(run_get target) == metrics ]]; then
+        metrics_summary
+        return
+    fi
     wall=$(run_get wall_s)
     cpu=$(run_get cpu_s)
     chunks=$(run_get chunks)
@@ -168,6 +172,7 @@ report_again() {
         profile-pyspy) profile_render "$RUN/raw/pyspy.folded" samples ;;
         profile-cprofile) profile_render "$RUN/raw/cprofile.folded" us ;;
         profile-wall) wall_render ;;
+        metrics) ;;
         *) die 2 no-run "RUN: '$(run_get target)' is no profile. Name the folder of one" ;;
     esac
     report_write
