@@ -38,7 +38,7 @@ shim_prepare() {
     PROCRUN_FLAGS=(--pid-file "$RUN/raw/loader.pid")
 }
 
-free_mib() { df --output=avail -m "$1" | tail -n 1; }
+free_mib() { df --output=avail -m "$1" | sed -n '$s/ //gp'; }
 
 # ---- the exporter ---------------------------------------------------------------------------------------------------
 
@@ -137,7 +137,7 @@ room_check() {
 # metrics_progress SECONDS: one line of how it goes; overwritten on a terminal.
 metrics_progress() {
     local line
-    line="$1 s: $(curl -sf --max-time 2 "$URL" 2>/dev/null | metrics_line)"
+    line="$1 s: $({ curl -sf --max-time 2 "$URL" 2>/dev/null || :; } | metrics_line)"
     if [[ -t 2 ]]; then live "$line"; else say "$line"; fi
 }
 
