@@ -38,7 +38,7 @@ shim_prepare() {
     PROCRUN_FLAGS=(--pid-file "$RUN/raw/loader.pid")
 }
 
-free_mib() { df --output=avail -m "$1" | sed -n '$s/ //gp'; }
+free_mib() { df --output=avail -m "$1" | sed -n '${s/ //g;p}'; }
 
 # ---- the exporter ---------------------------------------------------------------------------------------------------
 
