@@ -62,7 +62,7 @@ bool tasks_read(struct tasks *t) {
 
     t->known = false;
     memset(t->count, 0, sizeof(t->count));
-    if (stat(t->file, &st) != 0 || !S_ISREG(st.st_mode) ||
+    if (stat(t->file, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > (off_t)TABLE_MAX ||
         unix_now() - (double)st.st_mtim.tv_sec > STALE_S ||
         !proc_read_all(AT_FDCWD, t->file, &text, TABLE_MAX))
         return false;
