@@ -19,11 +19,6 @@ metrics_check() {
         die 2 bad-option "TEXTFILE: not a folder that can be written: '$TEXTFILE'. It is node_exporter's --collector.textfile.directory"
     [[ -z $PUSH || $PUSH =~ ^https?://[^/[:space:]]+ ]] || die 2 bad-option "PUSH: not the URL of a Pushgateway, like http://127.0.0.1:9091"
     [[ $LISTEN =~ :[0-9]+$ ]] || die 2 bad-option "LISTEN: not HOST:PORT: '$LISTEN'. Port 0 takes a free one"
-    if [[ $PUSH == *://*@* ]]; then
-        local password=${PUSH#*://}
-        password=${password%%@*}
-        SECRETS+=("${password#*:}")
-    fi
 }
 
 # shim_prepare: the loader's metrics folder and the variables that it is launched with.
@@ -51,6 +46,7 @@ exporter_start_launched() {
 exporter_start_attached() {
     local folder sources=(--pid "$LOADER_PID" --tasks "$RUN/raw/tasks.tsv")
     folder=$(tr '\0' '\n' <"/proc/$LOADER_PID/environ" 2>/dev/null | sed -n 's/^PROMETHEUS_MULTIPROC_DIR=//p' | tail -n 1) || :
+    if [[ -n $folder && $folder != /* ]]; then folder=$(readlink "/proc/$LOADER_PID/cwd")/$folder; fi
     if [[ -n $folder ]]; then sources+=(--multiproc-dir "$folder"); fi
     exporter_start "${sources[@]}"
     job tasks "$ROOT/scripts/lib/count-tasks" "$LOADER_PID" "$RUN/raw/tasks.tsv"
