@@ -63,7 +63,10 @@ setup() {
 
 teardown() {
     [[ -z ${TARGET-} ]] || kill -KILL "$TARGET" 2>/dev/null || :
-    [[ -z ${GATEWAY_PID-} ]] || kill -KILL "$GATEWAY_PID" 2>/dev/null || :
+    if [[ -n ${GATEWAY_PID-} ]]; then
+        kill "$GATEWAY_PID" 2>/dev/null || :
+        wait "$GATEWAY_PID" || :
+    fi
     loader_end
 }
 
