@@ -257,7 +257,7 @@ metrics_linger() {
     exporter_end
 }
 
-# metrics_finish: prints the run folder, and exits with the verdict, as profile_finish does.
+# metrics_finish: exits with the verdict, as profile_finish does.
 metrics_finish() {
     local status=0
     if [[ -z $PID ]]; then
@@ -267,13 +267,7 @@ metrics_finish() {
         fi
         shim_judge
     fi
-    ((TOOL_FAILED == 0)) || status=3
-    [[ -z $STOPPED ]] || status=$(signal_status)
-    run_set state "$( ((TOOL_FAILED)) && echo failed || echo "done")" ended "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" exit_status "$status"
-    report_write
-    cat "$RUN/summary.md" >&2
-    printf '%s\n' "$RUN"
-    exit "$status"
+    run_finish "$status"
 }
 
 # shim_judge: says what is not counted.
