@@ -39,7 +39,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 .SECONDEXPANSION:
 
 helpers: $(BINS)
-	$(Q)$(if $(LEFT_OUT),echo 'helpers: left out $(LEFT_OUT): it needs libmicrohttpd-dev and zlib1g-dev',:)
+	$(if $(LEFT_OUT),$(Q)echo 'helpers: left out $(LEFT_OUT): it needs libmicrohttpd-dev and zlib1g-dev')
 
 # Targets of the same name as a script, all alike. A script that needs the helpers builds them itself, after it has
 # installed the compiler where there was none.

@@ -56,13 +56,13 @@ static void drop(struct connection *c, uint64_t *count) {
     (void)shutdown(c->fd, SHUT_RDWR);
 }
 
-/* Makes room for a new connection: drops the oldest that has no request yet, or else the oldest
- * that waits. */
-static void drop_one(struct http *h) {
+/* Makes room for a new connection, `but`: drops the oldest other one that has no request yet, or
+ * else the oldest that waits. */
+static void drop_one(struct http *h, const struct connection *but) {
     struct connection *waiting = NULL;
 
     for (struct connection *c = h->last; c; c = c->prev) {
-        if (c->dropped || c->answering)
+        if (c->dropped || c->answering || c == but)
             continue;
         if (!c->idle) {
             drop(c, &h->stats.dropped_crowd);
@@ -104,7 +104,7 @@ static void connection_opened(struct http *h, struct MHD_Connection *mhd, void *
     h->stats.connections++;
     *context = c;
     if (h->stats.connections > h->config->max_connections)
-        drop_one(h);
+        drop_one(h, c);
 }
 
 static void connection_closed(struct http *h, struct connection *c) {

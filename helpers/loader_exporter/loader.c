@@ -14,16 +14,19 @@
 #include "err.h"
 #include "process_page.h"
 #include "run_result.h"
+#include "tasks.h"
 
 /* The result is written after the process is gone: how long to wait for it. */
 #define RESULT_WAIT_NS (INT64_C(5) * 1000000000)
 
 struct loader {
     struct loader_config config;
-    char *own[4]; /* its strings */
+    char *own[5]; /* its strings */
     char *labels; /* loader="name", or "" */
     const struct process_config *process_config;
     struct multiproc *files; /* NULL: no folder */
+    struct tasks *tasks;     /* NULL: nobody counts them */
+    bool tasks_up;
     struct process *process; /* NULL: no pid and no pid file */
     struct process_page *process_page;
     int pidfd;
@@ -35,7 +38,7 @@ struct loader {
     int exit_code;                                 /* -1: not known */
 };
 
-const char *const source_name[SOURCES] = {"multiprocess", "shim", "proc"};
+const char *const source_name[SOURCES] = {"multiprocess", "shim", "proc", "tasks"};
 
 static char *copy(const char *s) {
     return s ? xstrdup(s) : NULL;
@@ -82,6 +85,9 @@ struct loader *loader_new(const struct loader_config *config, const struct proce
     l->config.multiproc_dir = l->own[1] = copy(config->multiproc_dir);
     l->config.pid_file = l->own[2] = copy(config->pid_file);
     l->config.run_result = l->own[3] = copy(config->run_result);
+    l->config.tasks = l->own[4] = copy(config->tasks);
+    if (config->tasks)
+        l->tasks = tasks_new(config->tasks);
     l->process_config = process;
     l->pidfd = -1;
     buf_adds(&labels, "");
@@ -114,7 +120,9 @@ void loader_free(struct loader *l) {
         process_free(l->process);
         process_page_free(l->process_page);
     }
-    for (int i = 0; i < 4; i++)
+    if (l->tasks)
+        tasks_free(l->tasks);
+    for (size_t i = 0; i < sizeof(l->own) / sizeof(l->own[0]); i++)
         free(l->own[i]);
     free(l->labels);
     free(l);
@@ -242,6 +250,9 @@ int loader_fd(const struct loader *l) {
 void loader_read(struct loader *l) {
     if (l->files)
         (void)multiproc_read(l->files);
+    /* The shim knows better, and what a loader did that has ended is not under way. */
+    l->tasks_up = l->tasks && l->state == LOADER_RUNNING && !loader_source_up(l, SOURCE_SHIM) &&
+                  tasks_read(l->tasks);
 }
 
 static void gauge(const struct loader *l, struct page *page, const char *name, const char *help,
@@ -284,6 +295,8 @@ void loader_write(struct loader *l, struct page *page, bool snapshot) {
             v.alive = 0;
         process_page_write(l->process_page, &v, page);
     }
+    if (l->tasks_up && !snapshot)
+        tasks_write(l->tasks, l->labels, page);
     write_run(l, page, snapshot);
 }
 
@@ -295,11 +308,17 @@ void loader_shown(struct loader *l) {
 bool loader_source_up(const struct loader *l, enum source s) {
     const struct multiproc_stats *files = loader_files(l);
 
+    if (s == SOURCE_TASKS)
+        return l->tasks_up;
     if (s == SOURCE_PROC)
         return l->process && process_values(l->process)->alive > 0;
     if (!files || !files->readable)
         return false;
     return s == SOURCE_SHIM ? files->has_shim : true;
+}
+
+bool loader_has_source(const struct loader *l, enum source s) {
+    return s != SOURCE_TASKS || l->tasks;
 }
 
 const struct multiproc_stats *loader_files(const struct loader *l) {

@@ -22,6 +22,7 @@ struct loader_config {
     size_t pids;
     const char *pid_file;   /* `pid` or `pid starttime`, as procrun writes it */
     const char *run_result; /* as procrun writes it */
+    const char *tasks;      /* counted by somebody else: tasks.h */
 };
 
 enum loader_state {
@@ -56,11 +57,13 @@ void loader_write(struct loader *l, struct page *page, bool snapshot);
 void loader_shown(struct loader *l);
 
 /* Sources, for the exporter's own metrics. */
-enum source { SOURCE_MULTIPROCESS, SOURCE_SHIM, SOURCE_PROC, SOURCES };
+enum source { SOURCE_MULTIPROCESS, SOURCE_SHIM, SOURCE_PROC, SOURCE_TASKS, SOURCES };
 
 extern const char *const source_name[SOURCES];
 
 bool loader_source_up(const struct loader *l, enum source s);
+/* False for a source that is shown only where it was asked for. */
+bool loader_has_source(const struct loader *l, enum source s);
 /* NULL when it has no metrics folder. */
 const struct multiproc_stats *loader_files(const struct loader *l);
 const char *loader_labels(const struct loader *l);

@@ -24,6 +24,8 @@ static const char usage[] =
     "  --pid-file FILE       file with `PID` or `PID STARTTIME`, as procrun writes\n"
     "                        it; read again when it changes\n"
     "  --run-result FILE     what procrun writes when the loader has ended\n"
+    "  --tasks FILE          its tasks by stage, counted from outside: a table of\n"
+    "                        stackstages; used where the loader has no shim\n"
     "  --loader NAME         the sources that follow are of this loader; its\n"
     "                        series get the label loader=\"NAME\"\n"
     "  --watch DIR           every folder DIR/NAME is a loader, with multiproc/,\n"
@@ -72,6 +74,7 @@ enum {
     OPT_PID,
     OPT_PID_FILE,
     OPT_RUN_RESULT,
+    OPT_TASKS,
     OPT_LOADER,
     OPT_WATCH,
     OPT_UID,
@@ -100,6 +103,7 @@ static const struct option long_options[] = {
     {"pid", required_argument, NULL, OPT_PID},
     {"pid-file", required_argument, NULL, OPT_PID_FILE},
     {"run-result", required_argument, NULL, OPT_RUN_RESULT},
+    {"tasks", required_argument, NULL, OPT_TASKS},
     {"loader", required_argument, NULL, OPT_LOADER},
     {"watch", required_argument, NULL, OPT_WATCH},
     {"uid", required_argument, NULL, OPT_UID},
@@ -177,6 +181,9 @@ static bool source_option(struct options *o, int c) {
         return true;
     case OPT_RUN_RESULT:
         set_once("--run-result", &loader_of(o)->run_result, optarg);
+        return true;
+    case OPT_TASKS:
+        set_once("--tasks", &loader_of(o)->tasks, optarg);
         return true;
     case OPT_LOADER:
         begin_loader(o, optarg);

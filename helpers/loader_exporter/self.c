@@ -40,10 +40,12 @@ static void write_sources(const struct fleet *fleet, struct page *page, struct b
                                    "1 when the source could be read for this page.");
 
     for (size_t i = 0; f && i < fleet->n; i++) {
-        for (int s = 0; s < SOURCES; s++)
-            page_sample(f, "",
-                        with(text, "source", source_name[s], loader_labels(fleet->loader[i])),
-                        loader_source_up(fleet->loader[i], (enum source)s));
+        for (int s = 0; s < SOURCES; s++) {
+            if (loader_has_source(fleet->loader[i], (enum source)s))
+                page_sample(f, "",
+                            with(text, "source", source_name[s], loader_labels(fleet->loader[i])),
+                            loader_source_up(fleet->loader[i], (enum source)s));
+        }
     }
 }
 

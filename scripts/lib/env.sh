@@ -138,16 +138,26 @@ need_tools() {
 # would start a service on the machine.
 need_prometheus() {
     if command -v prometheus >/dev/null && command -v promtool >/dev/null; then return 0; fi
-    need_debs curl jq
     env_build prometheus deb build_prometheus /etc/os-release
     PATH=$ENV_DIR/usr/bin:$PATH
 }
-build_prometheus() (
+build_prometheus() { unpack_deb prometheus "$1" && "$1/usr/bin/promtool" --version; }
+
+# need_pushgateway: the same for what the tests of PUSH push to.
+need_pushgateway() {
+    if command -v prometheus-pushgateway >/dev/null; then return 0; fi
+    env_build pushgateway deb build_pushgateway /etc/os-release
+    PATH=$ENV_DIR/usr/bin:$PATH
+}
+build_pushgateway() { unpack_deb prometheus-pushgateway "$1" && "$1/usr/bin/prometheus-pushgateway" --version; }
+
+# unpack_deb PACKAGE DIR: what it holds, below DIR.
+unpack_deb() (
     local sudo=()
     ((EUID == 0)) || sudo=(sudo -n)
-    mkdir -p "$1" && cd "$1" || return
-    apt-get download prometheus || { "${sudo[@]}" apt-get update && apt-get download prometheus; } || return
-    dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb && usr/bin/promtool --version
+    mkdir -p "$2" && cd "$2" || return
+    apt-get download "$1" || { "${sudo[@]}" apt-get update && apt-get download "$1"; } || return
+    dpkg-deb -x "$1"_*.deb . && rm "$1"_*.deb
 )
 
 # need_minilm: a real embedding model for the stand-in, on request only: MINILM_PYTHON.

@@ -161,8 +161,8 @@ profile_times() {
     run_set wall_s "$(ratio "$wall" 1 2)" cpu_s "$(ratio "$cpu" 1 2)" sampled_s "$(ratio "$SAMPLED_S" 1 2)"
 }
 
-# profile_finish: prints the run folder, and exits with the verdict: 130 or 143 after a signal, 3 when a tool failed, the
-# loader's own status when its run failed, else 0.
+# profile_finish: exits with the verdict: 130 or 143 after a signal, 3 when a tool failed, the loader's own status when its run
+# failed, else 0.
 profile_finish() {
     local status=0
     if [[ -z $PID ]]; then
@@ -172,6 +172,13 @@ profile_finish() {
         fi
         [[ -z ${ENDED_BY_US-} ]] || status=0
     fi
+    run_finish "$status"
+}
+
+# run_finish STATUS: writes and prints the summary, prints the run folder, and exits: after a signal or a failed tool with
+# their status, else with this one.
+run_finish() {
+    local status=$1
     ((TOOL_FAILED == 0)) || status=3
     [[ -z $STOPPED ]] || status=$(signal_status)
     run_set state "$( ((TOOL_FAILED)) && echo failed || echo "done")" ended "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" exit_status "$status"

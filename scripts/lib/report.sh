@@ -98,6 +98,10 @@ stages_table() {
 # report_write: summary.md.
 report_write() {
     local wall cpu chunks
+    if [[ $(run_get target) == metrics ]]; then
+        metrics_summary
+        return
+    fi
     wall=$(run_get wall_s)
     cpu=$(run_get cpu_s)
     chunks=$(run_get chunks)
@@ -183,6 +187,7 @@ report_again() {
             perf_stacks
             profile_render "$RUN/raw/perf.folded" "$([[ $(run_get off_cpu) == 1 ]] && printf us || printf samples)"
             ;;
+        metrics) ;;
         *) die 2 no-run "RUN: '$(run_get target)' is no profile. Name the folder of one" ;;
     esac
     report_write

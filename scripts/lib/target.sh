@@ -3,6 +3,9 @@
 # shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 
 LOADER_CMD=()
+# What a target adds to the launch: variables for the loader alone, flags for its procrun.
+LOADER_VARIABLES=()
+PROCRUN_FLAGS=()
 STANDINS=()
 
 # ---- which loader, which workspace --------------------------------------------------------------------------------
@@ -140,8 +143,8 @@ target_launch() {
     )
     LOG_FILTER=$!
     set -m
-    procrun --die-with-parent --result "$RUN/raw/procrun.tsv" --cwd "${LOADER_DIR:-$WORKSPACE_DIR}" \
-        -- "${LOADER_CMD[@]}" "${LOADER_ARGS[@]}" "$@" </dev/null >&"$LOG_FD" 2>&1 &
+    env "${LOADER_VARIABLES[@]}" procrun --die-with-parent --result "$RUN/raw/procrun.tsv" "${PROCRUN_FLAGS[@]}" \
+        --cwd "${LOADER_DIR:-$WORKSPACE_DIR}" -- "${LOADER_CMD[@]}" "${LOADER_ARGS[@]}" "$@" </dev/null >&"$LOG_FD" 2>&1 &
     PROCRUN=$!
     set +m
     exec {LOG_FD}>&-
@@ -313,7 +316,8 @@ target_end_words() {
     printf 'exit status %s' "$LOADER_STATUS"
     [[ -z $LOADER_SIGNAL ]] || printf ', signal %s' "$LOADER_SIGNAL"
     if ((LOADER_STATUS == 137)); then
-        printf ': killed, perhaps out of memory; its RSS was %s MiB at most, see samples.tsv and dmesg' "$(mib "$(samples_max peak_rss_kib)")"
+        printf ': killed, perhaps out of memory (see dmesg)'
+        [[ ! -s $RUN/samples.tsv ]] || printf '; its RSS was %s MiB at most, see samples.tsv' "$(mib "$(samples_max peak_rss_kib)")"
     fi
 }
 

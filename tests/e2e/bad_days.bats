@@ -39,31 +39,6 @@ target_ends() {
     TARGET=
 }
 
-# nothing_left: no process has this test's folder in its arguments or its working folder: all that a run starts has.
-nothing_left() {
-    local p
-    for p in /proc/[0-9]*; do
-        # The test's own: this shell, and stand-ins that it started itself.
-        [[ " $BASHPID $$ ${STANDIN_PIDS[*]-} " != *" ${p#/proc/} "* ]] || continue
-        if [[ $(readlink "$p/cwd" 2>/dev/null) == "$BATS_TEST_TMPDIR"* ]] ||
-            tr '\0' ' ' <"$p/cmdline" 2>/dev/null | grep -qF "$BATS_TEST_TMPDIR/"; then
-            gone "${p#/proc/}" || return 1
-        fi
-    done 2>/dev/null
-}
-
-# child_of_target PATTERN: the pid of the part of the run whose command line matches.
-child_of_target() {
-    local p
-    for p in /proc/[0-9]*; do
-        if tr '\0' ' ' <"$p/cmdline" 2>/dev/null | grep -qE "^[^ ]*$1.*$BATS_TEST_TMPDIR"; then
-            printf '%s\n' "${p#/proc/}"
-            return 0
-        fi
-    done
-    fail "no process matches $1"
-}
-
 # readable_profile: what was sampled is there and can be read.
 readable_profile() {
     local f
@@ -151,7 +126,7 @@ cgroup_make() {
     local killed=$status
     matches "$(cat "$CGROUP/memory.oom_control" "$CGROUP/memory.events" 2>/dev/null)" 'oom_kill [1-9]'
     equal "$killed" 137 "$stderr"
-    matches "$stderr" 'loader-failed.*killed, perhaps out of memory; its RSS was [1-9][0-9]* MiB at most'
+    matches "$stderr" 'loader-failed.*killed, perhaps out of memory .see dmesg.; its RSS was [1-9][0-9]* MiB at most'
     readable_profile
 }
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,6 +19,8 @@ Json = dict[str, Any]
 
 
 def human(value: float, unit: str) -> str:
+    if math.isnan(value):
+        return "n/a"
     if unit == "percentunit":
         return f"{100 * value:.3g} %"
     if unit == "dateTimeAsIso":
@@ -26,12 +29,12 @@ def human(value: float, unit: str) -> str:
     for bound, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= bound and unit != "s":
             return f"{value / bound:.3g} {prefix}{suffix}"
-    return f"{value:.3g} {suffix}"
+    return f"{value:.3g} {suffix}".strip()
 
 
 def draw(panel: Json, answers: list[list[Json]], variables: dict[str, str], file: Path) -> None:
     unit, kind = panel["fieldConfig"]["defaults"]["unit"], panel["type"]
-    figure, axes = plt.subplots(figsize=(panel["gridPos"]["w"] / 2, panel["gridPos"]["h"] / 2.2), layout="constrained")
+    figure, axes = plt.subplots(figsize=(panel["gridPos"]["w"] / 2, max(2.0, panel["gridPos"]["h"] / 2.2)), layout="constrained")
     axes.set_title(re.sub(r"\$(\w+)", lambda m: variables[m[1]], panel["title"]), fontsize=9, loc="left")
     series = [
         (re.sub(r"\{\{(\w+)\}\}", lambda m: one["metric"].get(m[1], ""), target["legendFormat"]).strip(), one["values"])
@@ -60,7 +63,10 @@ def draw(panel: Json, answers: list[list[Json]], variables: dict[str, str], file
             + [human(float(cells[k, i]), units[n]) if (k, i) in cells else "" for i, n in enumerate(names)]
             for k in keys
         ]
-        axes.table([["Run", *names], *rows], loc="center", fontsize=8)
+        table = axes.table([["Run", *names], *rows], loc="upper center", cellLoc="left")
+        table.auto_set_font_size(False)
+        table.set_fontsize(7)
+        table.auto_set_column_width(range(len(names) + 1))
     elif kind == "heatmap":
         series.sort(key=lambda s: float(s[0]))
         times = [t for t, _ in max((v for _, v in series), key=len)]
@@ -88,6 +94,7 @@ def draw(panel: Json, answers: list[list[Json]], variables: dict[str, str], file
                 s=120,
             )
         axes.set_yticks(range(len(series)), [s[0] for s in series], fontsize=7)
+        axes.set_ylim(-0.6, len(series) - 0.4)
     else:
         total: dict[float, float] = {}
         for name, values in sorted(series):
@@ -102,11 +109,12 @@ def draw(panel: Json, answers: list[list[Json]], variables: dict[str, str], file
                 total.update(zip(times, numbers, strict=True))
                 axes.fill_between(times, floor, numbers, alpha=0.3)
             axes.plot(times, numbers, label=f"{name} (now {human(float(values[-1][1]), unit)})", lw=1.2)
-        axes.legend(fontsize=6, loc="upper left", ncols=2)
+        # Beneath the data, as Grafana has it.
+        figure.legend(fontsize=6, loc="outside lower left", ncols=max(1, panel["gridPos"]["w"] // 4), frameon=False)
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: human(v, unit)))
     if kind not in ("stat", "table"):
         axes.xaxis.set_major_formatter(FuncFormatter(lambda t, _: datetime.fromtimestamp(t, timezone.utc).strftime("%H:%M:%S")))
         axes.tick_params(labelsize=7)
-    figure.savefig(file, dpi=70)
+    figure.savefig(file, dpi=100)
     plt.close(figure)

@@ -59,6 +59,31 @@ loader_end() {
     for pid in "${STANDIN_PIDS[@]}"; do kill "$pid" 2>/dev/null || :; done
 }
 
+# nothing_left: no process has this test's folder in its arguments or its working folder: all that a run starts has.
+nothing_left() {
+    local p
+    for p in /proc/[0-9]*; do
+        # The test's own: this shell, and what it started itself.
+        [[ " $BASHPID $$ ${STANDIN_PIDS[*]-} ${GATEWAY_PID-} " != *" ${p#/proc/} "* ]] || continue
+        if [[ $(readlink "$p/cwd" 2>/dev/null) == "$BATS_TEST_TMPDIR"* ]] ||
+            tr '\0' ' ' <"$p/cmdline" 2>/dev/null | grep -qF "$BATS_TEST_TMPDIR/"; then
+            gone "${p#/proc/}" || return 1
+        fi
+    done 2>/dev/null
+}
+
+# child_of_target PATTERN: the pid of the part of the run whose command line matches.
+child_of_target() {
+    local p
+    for p in /proc/[0-9]*; do
+        if tr '\0' ' ' <"$p/cmdline" 2>/dev/null | grep -qE "^[^ ]*$1.*$BATS_TEST_TMPDIR"; then
+            printf '%s\n' "${p#/proc/}"
+            return 0
+        fi
+    done
+    fail "no process matches $1"
+}
+
 shares_add_up() {
     awk -F '\t' '!/^#/ && $1 != "stage" { sum += $2 } END { exit !(sum >= 99 && sum <= 101) }' "$1/stages.tsv" ||
         fail "shares do not add to 100 %: $(<"$1/stages.tsv")"

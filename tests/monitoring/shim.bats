@@ -334,6 +334,7 @@ async def main():
     batch = [Slow("a bad c"), Text("d e"), Text("never")]
     await of("core.pipeline.document_pipeline", "DocumentPipeline")().process_batch(batch, work(batch))
     look("end")
+    print("at most", *(int(m.backlog_peak.labels(b)._value.get()) for b in ("chunk_embed", "embed_upsert")))
 asyncio.run(main())
 PY
     equal "$output" "begin 0 0 3 0 True
@@ -341,7 +342,8 @@ one thread, two want it 0 0 2 1 True
 chunked 5 0 1 0 True
 embedded 0 4 1 0 True
 two upserted 0 2 1 0 True
-end 0 0 0 0 True"
+end 0 0 0 0 True
+at most 5 4"
     run -0 value 'qdrant_loader_chunks_total{state="'{chunked,embedded,embed_failed,upserted,upsert_failed}'"}' \
         'qdrant_loader_documents_total{state="'{chunked,succeeded,failed}'"}' 'qdrant_loader_stage_errors_total{stage="embed",type="EmptyEmbedding"}'
     equal "${lines[*]}" '5 4 1 2 0 2 3 0 1'

@@ -24,7 +24,9 @@ class Backlog:
         self.between = [0, 0]  # chunked and not embedded, embedded and not upserted
         self.to_chunk: set[int] = set()  # id() of the batch's documents whose chunking has not begun
         self.for_thread: set[int] = set()  # of those, the ones that have asked for a chunk thread
+        self.peak = [0, 0]
         self.gauges = [METRICS.backlog.labels("chunk_embed"), METRICS.backlog.labels("embed_upsert")]
+        self.peak_gauges = [METRICS.backlog_peak.labels("chunk_embed"), METRICS.backlog_peak.labels("embed_upsert")]
         self.loaders: list[Any] = [None, None]  # the loader's own gauges, which it defines and never sets
         self.document_gauges = [METRICS.backlog_documents.labels("batch"), METRICS.backlog_documents.labels("chunk_thread")]
 
@@ -37,6 +39,9 @@ class Backlog:
                     if share is not None:
                         share[i] += amount
                     self.gauges[i].set(self.between[i])
+                    if self.between[i] > self.peak[i]:
+                        self.peak[i] = self.between[i]
+                        self.peak_gauges[i].set(self.peak[i])
                     if self.loaders[i] is not None:
                         self.loaders[i].set(self.between[i])
 

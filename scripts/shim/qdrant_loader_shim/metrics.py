@@ -46,6 +46,7 @@ class Metrics:
         self.documents = counter("documents_total", "Documents by what happened to them.", "state")
         self.chunks = counter("chunks_total", "Chunks by what happened to them.", "state")
         self.backlog = gauge("backlog_chunks", "Chunks that one stage has put out and the next has not.", "between")
+        self.backlog_peak = gauge("backlog_chunks_peak", "The most chunks that have lain there so far.", "between", mode="max")
         self.backlog_documents = gauge(
             "backlog_documents",
             "Documents whose chunking has not begun: all of the batch, and those that wait for a chunk thread.",

@@ -1,0 +1,357 @@
+# SPDX-License-Identifier: MIT
+# The course of `make metrics`: the exporter beside the loader, what it shows on the way, its end, and the summary. The only
+# code that knows the exporter's flags and the names of its series.
+# shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
+
+EXPORTER=
+TASKS=
+SNAPSHOT=
+# A loader with all its files takes less than 1 MiB; a folder that gets full kills it by SIGBUS.
+METRICS_ROOM_MIB=64
+METRICS_LOW_MIB=8
+
+# metrics_check: the words, before anything is started.
+metrics_check() {
+    FILE_SD=${FILE_SD:-$ROOT/docs/monitoring/prometheus/targets}
+    [[ -d $FILE_SD && -w $FILE_SD ]] ||
+        die 2 bad-option "FILE_SD: not a folder that can be written: '$FILE_SD'. Prometheus reads such files by file_sd_configs"
+    [[ -z $TEXTFILE || (-d $TEXTFILE && -w $TEXTFILE) ]] ||
+        die 2 bad-option "TEXTFILE: not a folder that can be written: '$TEXTFILE'. It is node_exporter's --collector.textfile.directory"
+    [[ -z $PUSH || $PUSH =~ ^https?://[^/[:space:]]+ ]] || die 2 bad-option "PUSH: not the URL of a Pushgateway, like http://127.0.0.1:9091"
+    [[ $LISTEN =~ :[0-9]+$ ]] || die 2 bad-option "LISTEN: not HOST:PORT: '$LISTEN'. Port 0 takes a free one"
+}
+
+# shim_prepare: the loader's metrics folder and the variables that it is launched with.
+shim_prepare() {
+    local free
+    MULTIPROC=$TMP/multiproc
+    mkdir -m 700 "$MULTIPROC"
+    free=$(free_mib "$MULTIPROC")
+    ((free >= METRICS_ROOM_MIB)) ||
+        die 3 metrics-no-room "only $free MiB are free for the loader's metrics in $TMP, and a folder that gets full kills the loader (SIGBUS). Set TMPDIR to a folder with $METRICS_ROOM_MIB MiB"
+    LOADER_VARIABLES=("PYTHONPATH=$ROOT/scripts/shim${PYTHONPATH:+:$PYTHONPATH}" "PROMETHEUS_MULTIPROC_DIR=$MULTIPROC")
+    PROCRUN_FLAGS=(--pid-file "$RUN/raw/loader.pid")
+}
+
+free_mib() { df --output=avail -m "$1" | sed -n '${s/ //g;p}'; }
+
+# ---- the exporter ---------------------------------------------------------------------------------------------------
+
+# What it reads of a loader that is launched here: the pid comes later, by procrun.
+exporter_start_launched() {
+    exporter_start --multiproc-dir "$MULTIPROC" --pid-file "$RUN/raw/loader.pid" --run-result "$RUN/raw/procrun.tsv"
+}
+
+# Of a loader that runs: /proc, and the metrics folder if it has been started with one. Its tasks are counted from outside.
+exporter_start_attached() {
+    local folder sources=(--pid "$LOADER_PID" --tasks "$RUN/raw/tasks.tsv")
+    folder=$(tr '\0' '\n' <"/proc/$LOADER_PID/environ" 2>/dev/null | sed -n 's/^PROMETHEUS_MULTIPROC_DIR=//p' | tail -n 1) || :
+    if [[ -n $folder && $folder != /* ]]; then folder=$(readlink "/proc/$LOADER_PID/cwd")/$folder; fi
+    if [[ -n $folder ]]; then sources+=(--multiproc-dir "$folder"); fi
+    exporter_start "${sources[@]}"
+    job tasks "$ROOT/scripts/lib/count-tasks" "$LOADER_PID" "$RUN/raw/tasks.tsv"
+    TASKS=$JOB
+    at_exit end_process "$TASKS" TERM 3
+}
+
+# exporter_start SOURCE…: URL, where it serves.
+exporter_start() {
+    local ready=$RUN/raw/exporter.json
+    SNAPSHOT=$RUN/metrics.prom
+    SD_FILE=$FILE_SD/${RUN##*/}.json
+    EXPORTER_SOURCES=("$@")
+    job exporter loader_exporter "$@" --web.listen-address "$LISTEN" --linger "${LINGER}s" --linger-scrapes 2 --snapshot "$SNAPSHOT" \
+        --file-sd "$SD_FILE" --file-sd-label "run=${RUN##*/}" --ready-file "$ready"
+    EXPORTER=$JOB
+    # Killed, it cannot take its announcement back.
+    at_exit rm -f "$SD_FILE"
+    at_exit end_process "$EXPORTER" TERM 5
+    until [[ -s $ready ]]; do
+        stop_if_asked
+        if ! alive "$EXPORTER"; then
+            if grep -q 'Address already in use' "$RUN/log/exporter.log"; then
+                die 3 port-taken "LISTEN=$LISTEN: the address is taken (perhaps by another run). Give another one, or LISTEN=127.0.0.1:0 for a free port"
+            fi
+            die 3 exporter-failed "the exporter did not start: $(exporter_last_words)"
+        fi
+        pause 0.02
+    done
+    URL=$(jq -r .url "$ready")
+    run_set metrics_url "$URL" metrics_file_sd "$SD_FILE"
+    say "serving $URL"
+    say "Prometheus finds it by $SD_FILE"
+}
+
+exporter_last_words() { tail -n 1 "$RUN/log/exporter.log"; }
+
+# ---- while it runs --------------------------------------------------------------------------------------------------
+
+# metrics_watch: until the loader ends or a signal comes. An exporter that dies does not stop an ingestion.
+metrics_watch() {
+    local next=0 began=$SECONDS
+    LOADER_STARTED=$(process_started "$LOADER_PID")
+    run_set python "$(target_python)" loader_version "$(target_version)"
+    while [[ -z $STOPPED ]] && metrics_loader_runs; do
+        if [[ -n $EXPORTER ]] && ! alive "$EXPORTER"; then exporter_lost; fi
+        if [[ -n $TASKS ]] && ! alive "$TASKS"; then tasks_lost; fi
+        if ((SECONDS >= next)); then
+            metrics_progress $((SECONDS - began))
+            room_check
+            if [[ -t 2 ]]; then next=$((SECONDS + 1)); else next=$((SECONDS + 10)); fi
+        fi
+        pause 0.1
+    done
+    if [[ -n $STOPPED ]]; then say "stopped by SIG$STOPPED: keeping what was counted"; fi
+}
+
+metrics_loader_runs() {
+    if [[ -n $PID ]]; then target_alive; else alive "$PROCRUN"; fi
+}
+
+exporter_lost() {
+    tool_failed exporter-failed "the exporter ended by itself, the ingestion goes on: $(exporter_last_words). What the loader counts is kept and written down at its end"
+    EXPORTER=
+    rm -f "$SD_FILE"
+}
+
+tasks_lost() {
+    TASKS=
+    if target_alive; then note tasks-unreadable "the loader's tasks cannot be read from outside: $(tail -n 1 "$RUN/log/tasks.log")"; fi
+}
+
+# room_check: says once that the metrics folder gets short of room.
+room_check() {
+    [[ -n ${MULTIPROC-} && -z ${ROOM_SAID-} ]] || return 0
+    local free
+    free=$(free_mib "$MULTIPROC")
+    if ((free < METRICS_LOW_MIB)); then
+        ROOM_SAID=1
+        note metrics-no-room "only $free MiB are left for the loader's metrics in $TMP: free some, or the loader is killed (SIGBUS)"
+    fi
+}
+
+# metrics_progress SECONDS: one line of how it goes; overwritten on a terminal.
+metrics_progress() {
+    local line
+    line="$1 s: $({ curl -sf --max-time 2 "$URL" 2>/dev/null || :; } | metrics_line)"
+    if [[ -t 2 ]]; then live "$line"; else say "$line"; fi
+}
+
+# metrics_line: a page in one line.
+metrics_line() {
+    awk '
+        function label(name) { return match($1, name "=\"[^\"]*\"") ? substr($1, RSTART + length(name) + 2, RLENGTH - length(name) - 3) : "" }
+        { v = $NF }
+        /^qdrant_loader_chunks_total\{/ { chunks[label("state")] += v; shim = 1 }
+        /^qdrant_loader_backlog_chunks\{/ { backlog[label("between")] += v }
+        /^qdrant_loader_stage_in_flight\{/ && v > 0 { flight = flight " " label("stage") " " v + 0 }
+        /^qdrant_loader_stage_errors_total\{/ { errors += v }
+        /^qdrant_loader_process_cpu_seconds_total\{/ { cpu += v; proc = 1 }
+        /^qdrant_loader_process_resident_memory_bytes[ {]/ { rss += v }
+        END {
+            if (shim) printf "backlog %d to embed, %d to upsert; chunks %d, upserted %d; errors %d; ", backlog["chunk_embed"], backlog["embed_upsert"],
+                chunks["chunked"], chunks["upserted"], errors
+            if (shim || flight) printf "in flight:%s; ", flight ? flight : " none"
+            if (proc) printf "CPU %.1f s, RSS %d MiB", cpu, rss / 1048576
+            else printf "CPU n/a, RSS n/a"
+        }'
+}
+
+# ---- the end --------------------------------------------------------------------------------------------------------
+
+# metrics_end: the loader is over when it returns, and its last values are in metrics.prom.
+metrics_end() {
+    local deadline
+    if [[ -z $PID ]]; then
+        [[ -z $STOPPED ]] || end_process "$PROCRUN" "$STOPPED" 20
+        target_wait
+    fi
+    target_counts
+    # An attached loader may go on after a Ctrl-C: the exporter then writes its values when it is told to end.
+    if [[ -n $PID && -n $STOPPED ]]; then exporter_end; fi
+    deadline=$((SECONDS + 10))
+    while [[ -n $EXPORTER && ! -s $SNAPSHOT ]] && alive "$EXPORTER" && ((SECONDS < deadline)); do pause 0.02; done
+    if [[ -n $EXPORTER && ! -s $SNAPSHOT ]] && ! alive "$EXPORTER"; then exporter_lost; fi
+    [[ -s $SNAPSHOT ]] || snapshot_without_exporter
+    metrics_times
+}
+
+# The files of the loader outlive the exporter.
+snapshot_without_exporter() {
+    local sources=("${EXPORTER_SOURCES[@]}")
+    # A process that is gone is no source for one page.
+    if [[ -n $PID ]] && ! target_alive; then return 0; fi
+    loader_exporter "${sources[@]}" --once --web.disable-exporter-metrics >"$SNAPSHOT.new" 2>>"$RUN/log/exporter.log" && mv "$SNAPSHOT.new" "$SNAPSHOT" ||
+        tool_failed exporter-failed "no metrics.prom: $(exporter_last_words)"
+}
+
+# exporter_end: it writes the last values and takes its announcement back.
+exporter_end() {
+    [[ -n $EXPORTER ]] || return 0
+    end_process "$EXPORTER" TERM 5
+    EXPORTER=
+}
+
+metrics_times() {
+    local wall=n/a cpu=n/a
+    if [[ -z $PID ]]; then wall=$(procrun_fact wall_s); else wall=$(seconds_between "$LOADER_STARTED" "$(now_ns)"); fi
+    cpu=$(series_sum qdrant_loader_process_cpu_seconds_total)
+    run_set wall_s "$(ratio "$wall" 1 2)" cpu_s "$(ratio "$cpu" 1 2)"
+}
+
+# textfile_write: for node_exporter's textfile collector: one file, whatever the run, since it takes the same series in two
+# files for an error.
+textfile_write() {
+    [[ -n $TEXTFILE && -s $SNAPSHOT ]] || return 0
+    local file=$TEXTFILE/qdrant_loader.prom beside=$TEXTFILE/.qdrant_loader.prom.$$
+    if install -m 644 "$SNAPSHOT" "$beside" 2>>"$RUN/log/exporter.log" && mv -T "$beside" "$file"; then
+        run_set metrics_textfile "$file"
+    else
+        rm -f "$beside"
+        tool_failed textfile-failed "could not write $file. Is the disk full? The values are in $SNAPSHOT"
+    fi
+}
+
+# push_last: the last values by one PUT, which replaces those of this job and instance.
+push_last() {
+    [[ -n $PUSH ]] || return 0
+    local url=${PUSH%/} answer status=0
+    [[ $url == */metrics/job/* ]] || url=$url/metrics/job/qdrant_loader/instance/$(uname -n | jq -rR @uri)
+    if [[ ! -s $SNAPSHOT ]]; then
+        tool_failed push-failed "nothing to push: there is no metrics.prom"
+        return
+    fi
+    # The URL may hold a password: not an argument, which everybody can see.
+    answer=$(curl -sS --fail-with-body --max-time 30 -X PUT -H 'Content-Type: text/plain; version=0.0.4; charset=utf-8' \
+        --data-binary @"$SNAPSHOT" -K - 2>&1 <<<"url = \"${url//[\"\\]/}\"") || status=$?
+    if ((status)); then
+        tool_failed push-failed "PUSH: $(redact_text "$url") did not take the last values: $(redact_text "$(tail -n 1 <<<"$answer" | cut -c1-200)"). They are in $SNAPSHOT: curl -X PUT --data-binary @FILE URL"
+    else
+        run_set metrics_pushed "$url"
+        say "pushed the last values to $(redact_text "$url")"
+    fi
+}
+
+# metrics_linger: the last values are served until they were scraped twice or the time is over.
+metrics_linger() {
+    local status=0 began=$SECONDS
+    if [[ -n $EXPORTER && -z $STOPPED ]]; then
+        if alive "$EXPORTER"; then say "the loader has ended (exit status ${LOADER_STATUS:-n/a}): serving its last values for $LINGER s, or until they were scraped twice (Ctrl-C ends it)"; fi
+        while alive "$EXPORTER" && [[ -z $STOPPED ]]; do
+            live "serving the last values at $URL: $((SECONDS - began)) of $LINGER s"
+            pause 0.1
+        done
+        if [[ -n $STOPPED ]]; then
+            # The run is over: the Ctrl-C that ends the wait breaks nothing.
+            STOPPED=
+            run_set metrics_scraped "wait ended"
+        else
+            wait "$EXPORTER" 2>/dev/null || status=$?
+            case $status in
+                0) run_set metrics_scraped yes ;;
+                1) run_set metrics_scraped no ;;
+                *) exporter_lost ;;
+            esac
+        fi
+    fi
+    exporter_end
+}
+
+# metrics_finish: exits with the verdict, as profile_finish does.
+metrics_finish() {
+    local status=0
+    if [[ -z $PID ]]; then
+        target_verdict || status=$?
+        if ((status)) && [[ -z $STOPPED ]]; then
+            note loader-failed "the loader failed ($(target_end_words)). Its last words: $(loader_last_words)"
+        fi
+        shim_judge
+    fi
+    run_finish "$status"
+}
+
+# shim_judge: says what is not counted.
+shim_judge() {
+    local missing
+    missing=$(series_sum qdrant_loader_shim_hooks 'state="missing"')
+    if [[ $missing == n/a ]]; then
+        note no-shim "the loader does not count by stage: $(grep -ahom1 'qdrant-loader shim: .*' "$RUN/log/loader.log" || printf 'scripts/shim was not imported (a Python that ignores PYTHONPATH, or no qdrant_loader)')"
+    elif ((missing > 0)); then
+        note shim-incomplete "$missing methods of this loader were not found; their figures are missing: $(sed -n 's/^qdrant_loader_shim_hook_missing{.*hook="\([^"]*\)".*/\1/p' "$SNAPSHOT" | paste -sd ' ')"
+    fi
+}
+
+# ---- the summary, of the run folder alone ---------------------------------------------------------------------------
+
+# series_sum NAME [LABELS]: the sum of these series in metrics.prom, or n/a.
+series_sum() {
+    awk -v name="$1" -v labels="${2-}" '
+        index($1, name) == 1 && substr($1, length(name) + 1) ~ /^(\{|$)/ && (labels == "" || index($1, labels)) { sum += $NF; n++ }
+        END { if (n) printf "%.10g\n", sum; else print "n/a" }' "$RUN/metrics.prom" 2>/dev/null || printf 'n/a\n'
+}
+
+# metrics_counts: counts.tsv, a row per stage.
+metrics_counts() {
+    awk -v OFS='\t' '
+        function label(name) { return match($1, name "=\"[^\"]*\"") ? substr($1, RSTART + length(name) + 2, RLENGTH - length(name) - 3) : "" }
+        function take(array) { array[label("stage")] += $NF }
+        /^qdrant_loader_stage_calls_total\{/ { if (!(label("stage") in calls)) order[++n] = label("stage"); take(calls) }
+        /^qdrant_loader_stage_successes_total\{/ { take(successes) }
+        /^qdrant_loader_stage_errors_total\{/ { take(errors) }
+        /^qdrant_loader_stage_items_total\{/ { take(items) }
+        /^qdrant_loader_stage_duration_seconds_sum\{/ { take(seconds) }
+        /^qdrant_loader_requests_total\{/ { take(requests) }
+        /^qdrant_loader_request_duration_seconds_sum\{/ { take(request_s) }
+        END {
+            print "stage", "calls", "successes", "errors", "items", "call_s", "requests", "request_s"
+            for (i = 1; i <= n; i++) {
+                s = order[i]
+                print s, calls[s] + 0, successes[s] + 0, errors[s] + 0, items[s] + 0, sprintf("%.3f", seconds[s]), requests[s] + 0, sprintf("%.3f", request_s[s])
+            }
+        }' "$RUN/metrics.prom" >"$RUN/counts.tsv"
+}
+
+# metrics_summary: summary.md.
+metrics_summary() {
+    local errors
+    {
+        printf '# metrics\n\n'
+        printf 'Wall %s s, CPU %s s; %s documents, %s chunks, %s failed' "$(run_get wall_s)" "$(run_get cpu_s)" "$(run_get documents)" \
+            "$(run_get chunks)" "$(run_get chunks_failed)"
+        [[ $(run_get qdrant_points) == n/a ]] || printf '; Qdrant holds %s points' "$(run_get qdrant_points)"
+        printf '.\nLoader exit status %s. Peak RSS %s MiB.\n' "$(run_get loader_exit_status)" \
+            "$(series_sum qdrant_loader_process_resident_memory_peak_bytes | awk '{ print ($1 == "n/a" ? $1 : int($1 / 1048576)) }')"
+        if [[ -s $RUN/metrics.prom ]]; then
+            metrics_counts
+            if (($(wc -l <"$RUN/counts.tsv") > 1)); then
+                printf '\n## Per stage, as counted inside the loader\n\n```\n'
+                column -t -s $'\t' "$RUN/counts.tsv"
+                printf '```\n\n'
+                printf '* Chunks upserted: %s. Documents succeeded: %s.\n' "$(series_sum qdrant_loader_chunks_total 'state="upserted"')" \
+                    "$(series_sum qdrant_loader_documents_total 'state="succeeded"')"
+                printf '* Backlog peak: %s chunks waited to be embedded, %s to be upserted.\n' \
+                    "$(series_sum qdrant_loader_backlog_chunks_peak 'between="chunk_embed"')" "$(series_sum qdrant_loader_backlog_chunks_peak 'between="embed_upsert"')"
+                printf '* Rate limit: %s s waited, summed over requests; %s s of wall time with nothing else to do.\n' \
+                    "$(ratio "$(series_sum qdrant_loader_rate_limit_wait_seconds_total)" 1)" "$(ratio "$(series_sum qdrant_loader_rate_limit_idle_seconds_total)" 1)"
+                errors=$(sed -nE 's/^qdrant_loader_stage_errors_total\{(.*)\} (.*)$/    \2 \1/p' "$RUN/metrics.prom")
+                if [[ -n $errors ]]; then printf '* Errors by stage and type:\n\n%s\n' "$errors"; fi
+            else
+                printf '\nWhat the loader did by stage was not counted: that needs scripts/shim in it from the start (make metrics without PID).\n'
+            fi
+        fi
+        printf '\n## Where the values are\n\n'
+        printf '* `metrics.prom`: the last values, in the text format%s.\n' "$([[ -s $RUN/metrics.prom ]] || printf ' (not written: the exporter was killed before the end)')"
+        printf '* Served at %s; announced in %s while it was.\n' "$(run_get metrics_url)" "$(run_get metrics_file_sd)"
+        case $(run_get metrics_scraped) in
+            yes) printf '* The last values were scraped twice after the end.\n' ;;
+            no) printf '* The last values were not scraped twice before LINGER was over: no Prometheus has seen the exact totals.\n' ;;
+            *) printf '* Whether the last values were scraped twice is n/a.\n' ;;
+        esac
+        [[ $(run_get metrics_textfile) == n/a ]] || printf '* For the textfile collector: %s\n' "$(run_get metrics_textfile)"
+        [[ $(run_get metrics_pushed) == n/a ]] || printf '* Pushed to %s\n' "$(run_get metrics_pushed)"
+        if [[ -s $RUN/raw/notes.md ]]; then
+            printf '\n## Notes\n\n'
+            cat "$RUN/raw/notes.md"
+        fi
+    } >"$RUN/summary.md.new" && mv "$RUN/summary.md.new" "$RUN/summary.md"
+}
