@@ -81,10 +81,9 @@ uint64_t *stacks_totals(const struct calltree *t, const uint64_t *own) {
 }
 
 bool stacks_is_wait(const char *frame, size_t len) {
-    static const char *const code[] = {"[running]", "[unknown]", "[kernel",  "[vdso",
-                                       "[vsyscall", "[heap]",    "[stack",   "[anon",
-                                       "[jit",      "[[",        "[deleted", "[module",
-                                       "[no Python", "[python",  "[native"};
+    static const char *const code[] = {
+        "[running]", "[unknown]", "[kernel",  "[vdso",   "[vsyscall",  "[heap]",  "[stack", "[anon",
+        "[jit",      "[[",        "[deleted", "[module", "[no Python", "[python", "[native"};
 
     if (len < 3 || frame[0] != '[' || memmem(frame, len, ".so", 3))
         return false;

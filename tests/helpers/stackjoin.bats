@@ -17,7 +17,7 @@ EOF
 }
 
 teardown() {
-    [[ -z ${STARTED-} ]] || kill $STARTED 2>/dev/null || :
+    ((${#STARTED[@]} == 0)) || kill "${STARTED[@]}" 2>/dev/null || :
 }
 
 # sample MICROSECONDS FRAME…: a sample of thread 7, that long after 1 s, innermost frame first.
@@ -211,17 +211,17 @@ EOF
 # truth RATE: records perf_truth.py; its own figures in `truth`, the joined stacks in `folded`.
 truth() {
     "$PYTHON312" "$ROOT/tests/lib/perf_truth.py" 8 >truth 3>&- &
-    STARTED=$!
+    STARTED=($!)
     local target=$!
     until_true 20 grep -q ready truth
     perf record -k mono -e cpu-clock -F "$1" --call-graph dwarf,8192 --no-buffering -o perf.data -p "$target" >perf.log 2>&1 3>&- &
-    STARTED+=" $!"
+    STARTED+=($!)
     until_true 20 test -s perf.data
     pysample --rate 20 --follow perf.data --samples samples "$target" 3>&-
-    wait $STARTED
-    perf script -i perf.data --no-inline --ns -F comm,pid,tid,time,period,event,ip,sym,dso 2>>perf.log >script
+    wait "${STARTED[@]}"
+    perf script -i perf.data --no-inline --ns -F comm,pid,tid,time,period,event,ip,sym,dso 2>script.log >perf.txt
     rm -f "/tmp/perf-$target.map"
-    stackjoin --summary sum script samples >folded
+    stackjoin --summary sum perf.txt samples >folded
 }
 
 # share_off: the largest difference, in percentage points, between what a function took and its share of the samples; and
