@@ -57,6 +57,11 @@ report_subtitle() {
         perf_words
         return
     fi
+    if [[ $(run_get behind_s) != n/a ]]; then
+        printf '%s stacks of threads at %s Hz (achieved: n/a, py-spy counts stacks, not moments; %s), %s not readable; %s s' "$(run_get samples)" \
+            "$(run_get rate_asked_hz)" "$(run_get behind_s | sed 's/^0$/less than 1 s behind/; t; s/$/ s behind/')" "$(run_get samples_missed)" "$(run_get sampled_s)"
+        return
+    fi
     printf '%s samples at %s of %s Hz, %s missed; %s s' "$(run_get samples)" "$(run_get rate_achieved_hz)" \
         "$(run_get rate_asked_hz)" "$(run_get samples_missed)" "$(run_get sampled_s)"
 }

@@ -120,16 +120,20 @@ pyspy_start() {
 
 sampler_progress() { printf 'sampling at %s Hz' "$RATE"; }
 
-# pyspy_counts: PYSPY_SAMPLES (moments sampled) and PYSPY_ERRORS (stacks that could not be read), from its last line.
+# pyspy_counts: PYSPY_STACKS (py-spy's "Samples" are stacks, one per thread and moment; moments it does not count),
+# PYSPY_ERRORS (stacks that could not be read), and PYSPY_BEHIND, the most seconds it was behind its schedule: it says so from
+# one second on, and makes up for it.
 pyspy_counts() {
     local line
     line=$(grep -aoE 'Samples: [0-9]+ Errors: [0-9]+' "$RUN/log/py-spy.log" | tail -n 1) || :
-    PYSPY_SAMPLES=n/a
+    PYSPY_STACKS=n/a
     PYSPY_ERRORS=n/a
     if [[ $line =~ ([0-9]+).*\ ([0-9]+)$ ]]; then
-        PYSPY_SAMPLES=${BASH_REMATCH[1]}
+        PYSPY_STACKS=${BASH_REMATCH[1]}
         PYSPY_ERRORS=${BASH_REMATCH[2]}
     fi
+    PYSPY_BEHIND=$(sed -nE 's/.*[^0-9.]([0-9.]+)s behind in sampling.*/\1/p' "$RUN/log/py-spy.log" | sort -rn | sed -n 1p)
+    PYSPY_BEHIND=${PYSPY_BEHIND:-0}
 }
 
 # ---- cProfile and SnakeViz --------------------------------------------------------------------------------------------

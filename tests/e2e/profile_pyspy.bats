@@ -31,7 +31,7 @@ teardown() {
     matches "$stderr" 'Where the time went, by stage'
     matches "$(<"$run/summary.md")" 'The ten widest functions'
     # The loader's own rusage, and its CPU sampled at the end, are of the same process.
-    run -0 jq -e '.wall_s > 0 and .cpu_s > 0 and .samples > 100 and .rate_achieved_hz > 0' "$run/run.json"
+    run -0 jq -e '.wall_s > 0 and .cpu_s > 0 and .samples > 100 and .rate_achieved_hz == "n/a" and .sample_interval_s == 0.01' "$run/run.json"
 }
 
 @test "the stages name chunk, embed, upsert, state and startup, and their shares add to 100 % within 1" {
@@ -56,4 +56,34 @@ teardown() {
     run -0 jq -e '.sampled_s < 4' "$output/run.json"
     wait_loader
     equal "$(jq .points "$STANDIN_DIR/qdrant.counts.json")" "$(sed -n 's/.*Batch processing completed: \([0-9]*\) chunks.*/\1/p' "$WS/logs/ingest.log" | tail -n 1)"
+}
+
+# thread_seconds RUN: the pipeline's sum of stages.tsv; what start-up adds to its row is known from run.json.
+thread_seconds() {
+    awk -F '\t' -v before="$(jq .startup_cpu_s "$1/run.json" | sed 's/.*n.a.*/0/')" \
+        '!/^#/ && $1 != "stage" { sum += $4 } END { printf "%.1f\n", sum - before }' "$1/stages.tsv"
+}
+
+@test "IDLE, GIL, NATIVE and RATE do what they say, and each stack is a thread at a moment" {
+    local run
+    MIN_REQUEST_INTERVAL=0.5 loader_start plain
+    until_true 60 pidfind --pid "$WRAPPER"
+    until_true 60 grep -qs 'Starting embedding generation' "$WS/logs/ingest.log"
+    run -0 --separate-stderr env PID="$WRAPPER" DURATION=2 IDLE=1 "$ROOT/scripts/profile-pyspy"
+    run=$output
+    # All threads at each of 200 moments, ten at least: far more stacks than moments.
+    run -0 jq -e '.samples > 2000 and .sample_interval_s == 0.01 and .rate_achieved_hz == "n/a" and .idle == 1' "$run/run.json"
+    equal "$(thread_seconds "$run")" "$(jq -r '.samples * 0.01 * 10 | round / 10' "$run/run.json" | awk '{ printf "%.1f\n", $1 }')"
+    matches "$(<"$run/profile.folded")" '_apply_rate_limit|select \(selectors'
+    run -0 --separate-stderr env PID="$WRAPPER" DURATION=2 GIL=1 RATE=50 "$ROOT/scripts/profile-pyspy"
+    # One thread at the most holds the GIL at each of 100 moments; the sampler may begin and end between two.
+    run -0 jq -e '.samples <= 110 and .sample_interval_s == 0.02' "$output/run.json"
+    run -0 --separate-stderr env PID="$WRAPPER" DURATION=2 NATIVE=1 "$ROOT/scripts/profile-pyspy"
+    run -0 grep -qE '\.(so|c)[.0-9:)]|_PyEval|\(libc|\(python' "$output/profile.folded"
+    wait_loader
+}
+
+@test "STARTUP=1 has the imports in the picture" {
+    run -0 --separate-stderr env STARTUP=1 MIN_REQUEST_INTERVAL=0 "$ROOT/scripts/profile-pyspy"
+    run -0 awk -F '\t' '$1 == "startup" && $7 > 50 { found = 1 } END { exit !found }' "$output/stages.tsv"
 }
