@@ -70,6 +70,8 @@ secrets_collect() {
         value=${line#*[=:]}
         value=${value#"${value%%[![:space:]\"\']*}"}
         value=${value%"${value##*[![:space:]\"\']}"}
+        # What only looks so: `tokenizer: …`, and numbers of tokens.
+        if [[ ${line^^} =~ ^[^=:]*TOKENIZER || (${line^^} =~ ^[^=:]*TOKENS && $value =~ ^[0-9]+$) ]]; then continue; fi
         if ((${#value} >= 6)) && [[ $value != \$\{* && $value != /* ]]; then SECRETS+=("$value"); fi
     done < <(
         {
@@ -83,7 +85,10 @@ secrets_collect() {
 # user part of URLs.
 redact_text() {
     local text=$1 s
-    for s in "${SECRETS[@]}"; do text=${text//"$s"/[redacted]}; done
+    for s in "${SECRETS[@]}"; do
+        # A number is one only as a whole: parts of weights and times are none.
+        if [[ ! $s =~ ^[0-9]+$ || $text == "$s" || $text =~ (^|[^0-9.])$s($|[^0-9.]) ]]; then text=${text//"$s"/[redacted]}; fi
+    done
     # Most texts hold nothing of the kind, and a process for each would cost more than the rest of the run's book-keeping.
     if [[ $text == *://*@* || ${text^^} =~ $SECRET_NAME ]]; then
         text=$(sed -E "s#(://)[^/@[:space:]]*@#\1[redacted]@#g
@@ -99,6 +104,10 @@ redact_stream() {
     sed "$@" -E -f <(
         printf '%s\n' 's#(://)[^/@[:space:]]*@#\1[redacted]@#g'
         for s in "${SECRETS[@]}"; do
+            if [[ $s =~ ^[0-9]+$ ]]; then
+                printf 's#(^|[^0-9.])%s($|[^0-9.])#\\1[redacted]\\2#g\n' "$s"
+                continue
+            fi
             printf 's#%s#[redacted]#g\n' "$(sed 's/[][\\.^$*+?(){}|#/]/\\&/g' <<<"$s")"
         done
     )

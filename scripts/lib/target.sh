@@ -180,9 +180,9 @@ target_find() {
 # target_attach: the loader that PID names, and its workspace.
 target_attach() {
     target_find "$PID"
-    run_set attached attached pid "$LOADER_PID" command "$LOADER_WORDS"
     WORKSPACE_DIR=$(workspace_of "$LOADER_PID")
     secrets_collect "$WORKSPACE_DIR/config.yaml" "$WORKSPACE_DIR/.env"
+    run_set attached attached pid "$LOADER_PID" command "$LOADER_WORDS"
 }
 
 # workspace_of PID: from its --workspace argument, else where it stands.

@@ -61,6 +61,18 @@ with_run() {
     run -1 grep -rE 'sk-|t0ken|u:pw|hunter22' "$RESULTS"
 }
 
+@test "numbers of tokens are no secrets, and a secret number is one only as a whole" {
+    printf 'embedding:\n  max_tokens_per_request: 300000\n  tokenizer: cl100k_base\nauth:\n  password: 654321\n' >"$BATS_TEST_TMPDIR/config.yaml"
+    run -0 with_run 'secrets_collect "$BATS_TEST_TMPDIR/config.yaml"
+        printf "%s\n" "a;b 300000" "a;b 1300000" "a;b 1654321" "pin 654321" "cl100k_base" | redact_stream; redact_text "0.654321"'
+    equal "$output" 'a;b 300000
+a;b 1300000
+a;b 1654321
+pin [redacted]
+cl100k_base
+0.654321'
+}
+
 @test "secrets are taken out of a stream, special characters and all" {
     export MY_TOKEN='t0ken/+*[x].$^' OTHER_SECRET='back\slash|pipe#'
     run -0 with_run 'secrets_collect; printf "%s\n" "a t0ken/+*[x].\$^ b" "c back\\slash|pipe# d" "plain t0ken" | redact_stream'
