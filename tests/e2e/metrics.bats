@@ -150,13 +150,16 @@ target_ends() {
 }
 
 @test "after its end the page has the exact totals of the stand-ins, and how it ended" {
-    local page
+    local page started ended took
     for page in "$OUT/last.page" "$OUT/scrape.page" "$FIRST/metrics.prom" "$OUT/last.openmetrics"; do counts "$page" "$OUT/stand in's \"dir\""; done
     for page in "$OUT/last.page" "$FIRST/metrics.prom"; do
         equal "$(value "$page" qdrant_loader_up)" 0
         equal "$(value "$page" qdrant_loader_run_exit_code)" 0
-        awk -v s="$(value "$page" qdrant_loader_run_start_timestamp_seconds)" -v e="$(value "$page" qdrant_loader_run_end_timestamp_seconds)" \
-            -v d="$(value "$page" qdrant_loader_run_duration_seconds)" 'BEGIN { x = e - s - d; exit !(d > 3 && x < 0.5 && x > -0.5) }'
+        started=$(value "$page" qdrant_loader_run_start_timestamp_seconds)
+        ended=$(value "$page" qdrant_loader_run_end_timestamp_seconds)
+        took=$(value "$page" qdrant_loader_run_duration_seconds)
+        awk -v s="$started" -v e="$ended" -v d="$took" 'BEGIN { x = e - s - d; exit !(d > 3 && x < 0.5 && x > -0.5) }' ||
+            fail "${page##*/}: started $started, ended $ended, took $took"
         value "$page" qdrant_loader_run_last_success_timestamp_seconds
         equal "$(value "$page" 'qdrant_loader_backlog_chunks{between="chunk_embed"}' || echo 0)" 0 'backlog at the end'
     done
