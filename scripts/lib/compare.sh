@@ -103,7 +103,7 @@ in_us() {
         sub(/ [^ ]*$/, "")
         sum += n * us * 1e6
         whole = int(sum + 0.5) - done
-        if (whole > 0) { printf "%s %d\n", $0, whole; done += whole }
+        if (whole > 0) { printf "%s %.0f\n", $0, whole; done += whole }
     }' "$2/profile.folded"
 }
 

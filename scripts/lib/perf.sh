@@ -50,7 +50,7 @@ perf_facts() {
     event=$(gzip -dc "$RUN/raw/perf.script.gz" 2>/dev/null | grep -aom1 -E '(cycles|cpu-clock|context-switches)[:a-zA-Z]*:' | sed 's/:$//') || :
     samples=$(join_fact samples)
     if [[ $samples == n/a ]]; then
-        samples=$(awk '{ n += $NF } END { print n + 0 }' "$RUN/raw/perf.folded" 2>/dev/null) || samples=n/a
+        samples=$(awk '{ n += $NF } END { printf "%.0f\n", n }' "$RUN/raw/perf.folded" 2>/dev/null) || samples=n/a
     else
         lost=$(join_fact lost)
     fi

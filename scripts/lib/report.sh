@@ -95,7 +95,7 @@ stages_table() {
                     wait = sprintf("%.2f", (start_wall > before ? start_wall - before : 0))
                 }
                 print s, sprintf("%.1f", total ? 100 * v / total : 0), (known ? sprintf("%.2f", cpus[s]) : "n/a"),
-                    (interval == "n/a" ? "n/a" : sprintf("%.2f", threads[s])), wall, wait, weight[s] + 0
+                    (interval == "n/a" ? "n/a" : sprintf("%.2f", threads[s])), wall, wait, sprintf("%.0f", weight[s])
             }
         }' "$RUN/raw/stages.weights.tsv" >"$RUN/stages.tsv"
 }
