@@ -308,7 +308,13 @@ standins_end() {
 
 # loader_last_words: the last thing it said, for a message.
 loader_last_words() {
-    loader_log | grep -v '^[[:space:]]*$' | tail -n 1 | cut -c1-200
+    # Of a panel, which it draws for errors of its configuration, the headline.
+    loader_log | awk '
+        /^╭/ { panel = 1; next }
+        /^╰/ || /^[[:space:]]*$/ { next }
+        /^│/ { gsub(/^│ *| *│$/, ""); if (panel && $0 != "") { words = $0; panel = 0 }; next }
+        { words = $0 }
+        END { print substr(words, 1, 200) }'
 }
 
 # target_end_words: how it ended. SIGKILL that nobody here sent is what the kernel's OOM killer does.
@@ -329,6 +335,8 @@ target_wait() {
     wait "$PROCRUN" 2>/dev/null || LOADER_STATUS=$?
     wait "$LOG_FILTER" 2>/dev/null || :
     LOADER_SIGNAL=$(sed -n 's/^# signal:[[:space:]]*//p' "$RUN/raw/procrun.tsv" 2>/dev/null | tail -n 1) || :
+    # With procrun killed the loader was killed too, and nobody wrote it down.
+    [[ -n $LOADER_SIGNAL || $LOADER_STATUS != 137 ]] || LOADER_SIGNAL=KILL
     run_set loader_exit_status "$LOADER_STATUS" loader_signal "${LOADER_SIGNAL:-none}"
     # Its own log is kept; the workspace of the stand-ins goes with the temporary folder.
     if [[ -z $WORKSPACE && -d $WORKSPACE_DIR/logs ]]; then

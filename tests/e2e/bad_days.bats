@@ -166,15 +166,69 @@ cgroup_make() {
     matches "$(<"$BATS_TEST_TMPDIR/err")" 'loader-failed.*exit status 1'
 }
 
+@test "kill -9 of the embedding stand-in fails the ingestion and not the profile" {
+    target_start MIN_REQUEST_INTERVAL=0.2
+    until_true 120 sampling
+    kill -KILL "$(child_of_target '.*standin/embeddings.py')"
+    target_ends 1
+    readable_profile
+    matches "$(<"$BATS_TEST_TMPDIR/err")" 'loader-failed.*exit status 1'
+}
+
+@test "kill -9 of pysample is a failed tool: exit 3, and what it had written is drawn" {
+    SCRIPT=profile-wall target_start
+    until_true 120 sampling
+    until_true 60 grep -qs '_apply_rate_limit' "$RUN/raw/wall.folded"
+    kill -KILL "$(child_of_target 'pysample')"
+    target_ends 3
+    matches "$(<"$BATS_TEST_TMPDIR/err")" 'pysample-failed'
+    readable_profile
+}
+
+@test "Ctrl-C under profile-wall keeps the await chains, and exits 130" {
+    SCRIPT=profile-wall target_start
+    until_true 120 sampling
+    until_true 60 grep -qs '_apply_rate_limit' "$RUN/raw/wall.folded"
+    kill -INT -- "-$TARGET"
+    target_ends 130
+    readable_profile
+    matches "$(<"$RUN/summary.md")" 'waiting in EmbeddingService._apply_rate_limit'
+}
+
+@test "Ctrl-C under profile-cprofile keeps profile.out, and exits 130" {
+    SCRIPT=profile-cprofile target_start
+    until_true 120 grep -qsE '"points": [1-9]' "$RUN/raw/qdrant.counts.json"
+    kill -INT -- "-$TARGET"
+    target_ends 130
+    [[ -s $RUN/profile.out ]] || fail "no profile.out: $(tail "$BATS_TEST_TMPDIR/err")"
+    readable_profile
+}
+
+@test "a loader that waits for a provider that never answers is sampled until Ctrl-C" {
+    target_start LATENCY=600000
+    until_true 120 grep -qs 'sampling begins' "$RUN/raw/marks.tsv"
+    until_true 60 grep -qs 'Starting embedding generation' "$RUN/log/loader.log"
+    kill -INT -- "-$TARGET"
+    target_ends 130
+    readable_profile
+}
+
+@test "a loader that was stopped is woken, and ended by Ctrl-C" {
+    target_start
+    until_true 120 sampling
+    kill -STOP "$(jq .pid "$RUN/run.json")"
+    kill -INT -- "-$TARGET"
+    target_ends 130
+    readable_profile
+    equal "$(jq -c '[.loader_exit_status, .loader_signal]' "$RUN/run.json")" '[1,"none"]'
+}
+
 @test "a loader that ends at once is named with its own words, and its status is returned" {
     mkdir "$BATS_TEST_TMPDIR/ws"
     printf 'global: [broken\n' >"$BATS_TEST_TMPDIR/ws/config.yaml"
     target_start WORKSPACE="$BATS_TEST_TMPDIR/ws"
-    local status=0
-    wait "$TARGET" || status=$?
-    [[ $status != 0 ]]
-    matches "$(<"$BATS_TEST_TMPDIR/err")" 'loader-(ended-early|failed)'
-    nothing_left
+    target_ends 1
+    matches "$(<"$BATS_TEST_TMPDIR/err")" 'loader-(ended-early|failed).*exit status 1.*YAML syntax error in configuration file'
 }
 
 @test "a LOADER that is no loader is exit 3 with the next step" {

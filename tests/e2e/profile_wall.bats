@@ -55,3 +55,22 @@ setup() {
 @test "samples, torn and missed ones, and the share of moments proven exact are stated" {
     run -0 jq -e '.samples > 100 and .samples_missed >= 0 and .samples_torn >= 0 and .proven_exact > 0 and .rate_achieved_hz > 0' "$RUN/run.json"
 }
+
+@test "make pstree prints the live tree of an attached loader, make top shows it until q" {
+    MIN_REQUEST_INTERVAL=0.5 loader_start timeout
+    until_true 60 pidfind --pid "$WRAPPER"
+    limited() {
+        run -0 --separate-stderr make --no-print-directory -C "$ROOT" pstree PID="$WRAPPER"
+        [[ $output == *'EmbeddingService._apply_rate_limit'* ]]
+    }
+    until_true 60 limited
+    matches "$output" $'\n\\* Task-1: waiting\n    ingest \\(qdrant_loader/cli/cli.py:[0-9]+\\)'
+    # Its first screen is there within a second; then q.
+    (
+        read -rt 2 <> <(:) || :
+        printf q
+    ) | script -qec "make --no-print-directory -C '$ROOT' top PID=$WRAPPER" /dev/null >"$BATS_TEST_TMPDIR/screen"
+    run -0 grep -c 'qdrant_loader' "$BATS_TEST_TMPDIR/screen"
+    matches "$(tail -c 16 "$BATS_TEST_TMPDIR/screen")" $'\e\\[\\?25h\e\\[\\?1049l'
+    loader_end
+}
