@@ -79,6 +79,12 @@ of() {
     [[ -s $ws/logs/ingest.log && -s $ws/data/qdrant-loader.db ]]
 }
 
+@test "the two environments that a profile needs take less than 2.5 GB" {
+    local kib
+    kib=$(du -sk "${TOOLS_ENV_PYTHON%/bin/*}" "${LOADER_ENV_PYTHON%/bin/*}" | awk '{ sum += $1 } END { print sum }')
+    ((kib > 100000 && kib < 2500000)) || fail "$kib KiB"
+}
+
 @test "init recreates the collection" {
     mkdir "$BATS_TEST_TMPDIR/corpus"
     printf 'A paragraph of plain text.\n' >"$BATS_TEST_TMPDIR/corpus/a.txt"

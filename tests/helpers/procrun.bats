@@ -394,13 +394,8 @@ sys.exit(child.wait())'
         equal "$(got)" 2
     done
 }
-@test "uv run is passed over, where uv is on PATH" {
-    if [[ -z $(type -P uv) ]]; then
-        echo '# uv is not on PATH: a launcher that does the same was looked at' >&3
-        set -- "$PY" -c "$FORWARDER" "$PY"
-    else
-        set -- uv run --no-project --offline --python "$PY" python
-    fi
+@test "uv run is passed over" {
+    set -- "${TOOLS_ENV_PYTHON%/*}/uv" run --no-project --offline --python "$PY" python
     start procrun --grace 1h -- "$@" "$SIGNALS" log INT=0.3
     listening
     kill -TERM "$FRONT"

@@ -25,7 +25,10 @@ find_python() {
 each_python() {
     local PYTHON minor
     for minor in 12 13; do
-        [[ $minor == 13 && ${PYTHON313-} == none ]] && continue
+        if [[ $minor == 13 && ${PYTHON313-} == none ]]; then
+            echo '# PYTHON313=none: 3.12 alone was looked at' >&3
+            continue
+        fi
         PYTHON=$(find_python "$minor")
         export PYTHON
         echo "with $PYTHON"
