@@ -119,8 +119,12 @@ static void write_ready(const struct exporter *x, const char *where, const char 
     buf_add_json(&text, where, strlen(where));
     buf_add_json(&text, x->config->telemetry_path, strlen(x->config->telemetry_path));
     buf_printf(&text, "\",\"port\":%s,\"pid\":%d}\n", a->port, (int)getpid());
-    if (!outfile_write(x->config->ready_file, text.data, text.len))
+    if (!outfile_write(x->config->ready_file, text.data, text.len)) {
+        /* Announced, and not to come. */
+        if (x->config->file_sd)
+            (void)unlink(x->config->file_sd);
         exit(EX_FAIL);
+    }
     buf_free(&text);
 }
 

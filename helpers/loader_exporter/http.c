@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "http.h"
 
+#include <linux/tcp.h>
 #include <microhttpd.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +15,7 @@
 
 /* Of request headers; libmicrohttpd answers 431 above. */
 #define CONNECTION_MEMORY ((size_t)24 << 10)
-/* A client that keeps its connection open sends its next request by then. Longer than any scrape
+/* A client that keeps its connection open begins its next request by then. Longer than any scrape
  * interval in use. */
 #define IDLE_NS (INT64_C(600) * 1000000000)
 /* How often idle connections are looked at. */
@@ -23,9 +25,10 @@ struct connection {
     struct connection *prev, *next; /* the newest first */
     int fd;
     int64_t deadline_ns;
-    bool answering; /* a request is being answered */
-    bool idle;      /* one was answered, and the next has not begun */
-    bool unread;    /* something had come when idle connections were looked at last */
+    bool answering;    /* a request is being answered */
+    bool idle;         /* one was answered, and the line of the next is not there */
+    uint64_t received; /* bytes until the last answer */
+    bool unread;       /* something had come when idle connections were looked at last */
     bool dropped;
 };
 
@@ -46,6 +49,20 @@ struct http {
     int64_t sweep_ns;  /* when to look at idle connections */
     struct http_stats stats;
 };
+
+/* Bytes that have come over a connection so far; 0 where the kernel does not say. */
+static uint64_t received(const struct connection *c) {
+    struct tcp_info info = {0};
+    socklen_t size = sizeof(info);
+
+    return getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_bytes_received
+                                                                       : 0;
+}
+
+static void expire_by(struct connection *c, int64_t deadline_ns) {
+    if (c->deadline_ns > deadline_ns)
+        c->deadline_ns = deadline_ns;
+}
 
 /* libmicrohttpd sees the end of the connection at its next run, and closes it. */
 static void drop(struct connection *c, uint64_t *count) {
@@ -147,9 +164,8 @@ static void *on_request_line(void *arg, const char *uri, struct MHD_Connection *
     r->public.start_ns = monotonic_ns();
     if (c) {
         c->idle = false;
-        /* The first request's time began with the connection. */
-        if (c->deadline_ns > r->public.start_ns + h->config->deadline_ns)
-            c->deadline_ns = r->public.start_ns + h->config->deadline_ns;
+        /* The first request's time began with the connection, that of others with a first byte. */
+        expire_by(c, r->public.start_ns + h->config->deadline_ns);
     }
     return r;
 }
@@ -163,6 +179,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
     if (c) {
         c->answering = false;
         c->idle = true;
+        c->received = received(c);
         c->deadline_ns = monotonic_ns() + IDLE_NS;
     }
     if (!r)
@@ -373,9 +390,10 @@ int64_t http_next(const struct http *h) {
     return next;
 }
 
-/* libmicrohttpd waits for edges, and misses the end of some clients that spoke nonsense: what has
- * come and is not read within a sweep is not read at all. */
-static void sweep(struct http *h) {
+/* The time of a next request begins with its first byte, which libmicrohttpd does not tell. Also it
+ * waits for edges, and misses the end of some clients that spoke nonsense: what has come and is not
+ * read within a sweep is not read at all. */
+static void sweep(struct http *h, int64_t now) {
     for (struct connection *c = h->first; c; c = c->next) {
         char byte;
         bool unread =
@@ -384,6 +402,8 @@ static void sweep(struct http *h) {
         if (unread && c->unread)
             drop(c, &h->stats.dropped_deadline);
         c->unread = unread;
+        if (c->idle && received(c) > c->received)
+            expire_by(c, now + h->config->deadline_ns);
     }
 }
 
@@ -399,7 +419,7 @@ void http_run(struct http *h) {
     }
     if (now >= h->sweep_ns) {
         h->sweep_ns = now + SWEEP_NS;
-        sweep(h);
+        sweep(h, now);
     }
 }
 

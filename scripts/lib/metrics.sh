@@ -18,6 +18,8 @@ metrics_check() {
     [[ -z $TEXTFILE || (-d $TEXTFILE && -w $TEXTFILE) ]] ||
         die 2 bad-option "TEXTFILE: not a folder that can be written: '$TEXTFILE'. It is node_exporter's --collector.textfile.directory"
     [[ -z $PUSH || $PUSH =~ ^https?://[^/[:space:]]+ ]] || die 2 bad-option "PUSH: not the URL of a Pushgateway, like http://127.0.0.1:9091"
+    [[ -z $WEB_CONFIG || (-f $WEB_CONFIG && -r $WEB_CONFIG) ]] ||
+        die 2 bad-option "WEB_CONFIG: not a file that can be read: '$WEB_CONFIG'. It holds TLS and users as Prometheus' web configuration does: man docs/man/loader_exporter.1"
     [[ $LISTEN =~ :[0-9]+$ ]] || die 2 bad-option "LISTEN: not HOST:PORT: '$LISTEN'. Port 0 takes a free one"
 }
 
@@ -61,7 +63,7 @@ exporter_start() {
     SD_FILE=$FILE_SD/${RUN##*/}.json
     EXPORTER_SOURCES=("$@")
     job exporter loader_exporter "$@" --web.listen-address "$LISTEN" --linger "${LINGER}s" --linger-scrapes 2 --snapshot "$SNAPSHOT" \
-        --file-sd "$SD_FILE" --file-sd-label "run=${RUN##*/}" --ready-file "$ready"
+        --file-sd "$SD_FILE" --file-sd-label "run=${RUN##*/}" --ready-file "$ready" ${WEB_CONFIG:+--web.config.file "$WEB_CONFIG"}
     EXPORTER=$JOB
     # Killed, it cannot take its announcement back.
     at_exit rm -f "$SD_FILE"
@@ -80,6 +82,9 @@ exporter_start() {
     run_set metrics_url "$URL" metrics_file_sd "$SD_FILE"
     say "serving $URL"
     say "Prometheus finds it by $SD_FILE"
+    if grep -q 'everybody who reaches this address' "$RUN/log/exporter.log"; then
+        note open-endpoint "LISTEN=$LISTEN: everybody who reaches this address can read the metrics. WEB_CONFIG=FILE asks for a password, LISTEN=127.0.0.1:${LISTEN##*:} keeps it on this machine"
+    fi
 }
 
 exporter_last_words() { tail -n 1 "$RUN/log/exporter.log"; }
@@ -88,15 +93,18 @@ exporter_last_words() { tail -n 1 "$RUN/log/exporter.log"; }
 
 # metrics_watch: until the loader ends or a signal comes. An exporter that dies does not stop an ingestion.
 metrics_watch() {
-    local next=0 began=$SECONDS
+    local next=0 look=0 began=$SECONDS
     LOADER_STARTED=$(process_started "$LOADER_PID")
     run_set python "$(target_python)" loader_version "$(target_version)"
     while [[ -z $STOPPED ]] && metrics_loader_runs; do
-        if [[ -n $EXPORTER ]] && ! alive "$EXPORTER"; then exporter_lost; fi
+        if [[ -n $EXPORTER ]] && ! alive "$EXPORTER"; then exporter_lost 'the ingestion goes on'; fi
         if [[ -n $TASKS ]] && ! alive "$TASKS"; then tasks_lost; fi
+        if ((SECONDS >= look)); then
+            room_check
+            look=$((SECONDS + 1))
+        fi
         if ((SECONDS >= next)); then
             metrics_progress $((SECONDS - began))
-            room_check
             if [[ -t 2 ]]; then next=$((SECONDS + 1)); else next=$((SECONDS + 10)); fi
         fi
         pause 0.1
@@ -108,8 +116,9 @@ metrics_loader_runs() {
     if [[ -n $PID ]]; then target_alive; else alive "$PROCRUN"; fi
 }
 
+# exporter_lost WHAT-OF-THE-LOADER
 exporter_lost() {
-    tool_failed exporter-failed "the exporter ended by itself, the ingestion goes on: $(exporter_last_words). What the loader counts is kept and written down at its end"
+    tool_failed exporter-failed "the exporter ended by itself ($1): $(exporter_last_words). What the loader counts is kept and written down at its end"
     EXPORTER=
     rm -f "$SD_FILE"
 }
@@ -133,8 +142,17 @@ room_check() {
 # metrics_progress SECONDS: one line of how it goes; overwritten on a terminal.
 metrics_progress() {
     local line
-    line="$1 s: $({ curl -sf --max-time 2 "$URL" 2>/dev/null || :; } | metrics_line)"
+    line="$1 s: $({ metrics_page 2>/dev/null || :; } | metrics_line)"
     if [[ -t 2 ]]; then live "$line"; else say "$line"; fi
+}
+
+# metrics_page: what is served. An endpoint that asks for a password is not asked: the same is read once more.
+metrics_page() {
+    if [[ -z $WEB_CONFIG ]]; then
+        curl -sf --max-time 2 "$URL"
+    else
+        loader_exporter "${EXPORTER_SOURCES[@]}" --once --web.disable-exporter-metrics
+    fi
 }
 
 # metrics_line: a page in one line.
@@ -171,7 +189,7 @@ metrics_end() {
     if [[ -n $PID && -n $STOPPED ]]; then exporter_end; fi
     deadline=$((SECONDS + 10))
     while [[ -n $EXPORTER && ! -s $SNAPSHOT ]] && alive "$EXPORTER" && ((SECONDS < deadline)); do pause 0.02; done
-    if [[ -n $EXPORTER && ! -s $SNAPSHOT ]] && ! alive "$EXPORTER"; then exporter_lost; fi
+    if [[ -n $EXPORTER && ! -s $SNAPSHOT ]] && ! alive "$EXPORTER"; then exporter_lost 'the loader has ended'; fi
     [[ -s $SNAPSHOT ]] || snapshot_without_exporter
     metrics_times
 }
@@ -250,7 +268,7 @@ metrics_linger() {
             case $status in
                 0) run_set metrics_scraped yes ;;
                 1) run_set metrics_scraped no ;;
-                *) exporter_lost ;;
+                *) exporter_lost 'the loader had ended, and its last values were being served' ;;
             esac
         fi
     fi

@@ -247,6 +247,17 @@ target_ends() {
     equal "$(find "$FILE_SD" -type f)" ''
 }
 
+@test "kill -9 of the exporter while the last values are served is said as that, and is exit 3" {
+    target_start MIN_REQUEST_INTERVAL=0 LINGER=100
+    until_true 120 said 'the loader has ended'
+    kill -KILL "$(child_of_target 'loader_exporter --multiproc')"
+    target_ends 3
+    matches "$(<"$BATS_TEST_TMPDIR/err")" 'exporter-failed.*the loader had ended, and its last values were being served'
+    run -1 grep 'ingestion goes on' "$BATS_TEST_TMPDIR/err"
+    counts "$RUN/metrics.prom" "$RUN/raw"
+    equal "$(find "$FILE_SD" -type f)" ''
+}
+
 @test "Ctrl-C ends the loader, keeps what was counted, does not wait, and exits 130" {
     target_start LINGER=300
     until_true 120 counting
@@ -318,6 +329,54 @@ target_ends() {
     [[ $output != *launched* ]]
     equal "$(find "$RUN/log" -name 'standin*')" ''
     nothing_left
+}
+
+@test "an address that others reach is told, and WEB_CONFIG puts a password before it" {
+    target_start LISTEN=0.0.0.0:0
+    until_true 60 said 'serving http'
+    until_true 60 said 'open-endpoint\] LISTEN=0\.0\.0\.0:0: everybody who reaches this address can read the metrics.*WEB_CONFIG'
+    kill -TERM "$TARGET"
+    target_ends 143
+    local code port
+    # bcrypt, cost 5, of "secret".
+    printf 'basic_auth_users:\n  alice: $2y$05$sa4rXEDWdecOEWwrDJ09ru8qCE7WCuF9ujKAbUw7W1lksFhVMvMuG\n' >"$BATS_TEST_TMPDIR/web.yml"
+    target_start LISTEN=0.0.0.0:0 WEB_CONFIG="$BATS_TEST_TMPDIR/web.yml"
+    # The line has its figures all the same.
+    until_true 120 said '[0-9] s: .*CPU [0-9.]+ s, RSS [1-9]'
+    port=$(jq .port "$RUN/raw/exporter.json")
+    code() { curl -s -o /dev/null -w '%{http_code}' "$@" "http://127.0.0.1:$port/metrics"; }
+    equal "$(code)" 401
+    equal "$(code -u alice:secret)" 200
+    run ! said open-endpoint
+    kill -TERM "$TARGET"
+    target_ends 143
+    run -2 env WEB_CONFIG="$BATS_TEST_TMPDIR/none.yml" "$ROOT/scripts/metrics"
+    matches "$output" 'WEB_CONFIG: not a file that can be read'
+}
+
+@test "a file system that fills up while it runs is told before it kills the loader, whose metrics folder is nobody else's" {
+    run -0 unshare -rm bash -c '
+        small=$BATS_TEST_TMPDIR/small err=$BATS_TEST_TMPDIR/err
+        until_true() { until "$@"; do ((SECONDS < 120)) || { kill $target; cat $err; exit 9; }; read -rt 0.05 <> <(:) || :; done; }
+        mkdir "$small" && mount -t tmpfs -o size=160m tmpfs "$small"
+        TMPDIR=$small "$ROOT/scripts/metrics" 2>"$err" >/dev/null </dev/null 3>&- &
+        target=$!
+        until_true grep -q "launched the loader" "$err"
+        echo "mode $(stat -c %a "$small"/qdrant-loader-profiling.*/multiproc)"
+        upserted() { curl -sf "$(sed -n "s/^metrics: serving //p" "$err")" | grep -q "^qdrant_loader_requests_total{stage=\"upsert\""; }
+        until_true upserted
+        head -c "$(($(df --output=avail -m "$small" | tail -n 1) - 6))M" /dev/zero >"$small/fill"
+        until_true grep "metrics-no-room" "$err"
+        rm "$small/fill"
+        kill -TERM $target
+        status=0
+        wait $target || status=$?
+        echo "status $status"'
+    matches "$output" 'mode 700'
+    matches "$output" 'metrics-no-room\] only [0-7] MiB are left for the loader.s metrics in .*small.*SIGBUS'
+    matches "$output" 'status 143'
+    until_true 20 nothing_left
+    matches "$(<"$RUN/summary.md")" 'metrics-no-room'
 }
 
 @test "a file system without room for the loader's metrics is refused" {

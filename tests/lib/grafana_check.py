@@ -5,7 +5,7 @@ usage: grafana_check.py lint FILE…                           house rules: exit
        grafana_check.py rules FILE…                          every expression as a recording rule, for promtool
        grafana_check.py metrics FILE…                        the names of the metrics that they ask for
        grafana_check.py query URL START END FILE…            every expression in a Prometheus: exit 1 when one is empty
-       grafana_check.py draw URL START END DIR FILE…         the same, and a picture of every panel
+       grafana_check.py draw URL START END DIR FILE…         the same, and a picture of every panel: exit 1 when one is blank
 
 START and END are Unix seconds. Variables take the values that Prometheus has for them, all of them where Grafana would.
 """
@@ -39,6 +39,8 @@ ALLOWED: dict[str, set[Any]] = {
 }  # fmt: skip
 UNITS = {"s", "bytes", "Bps", "short", "percentunit", "dateTimeAsIso"}
 COUNTER = re.compile(r"\b\w+(?:_total|_bucket|_sum|_count)\b")
+# A picture with less is blank: a stat that says "0" has more than 80.
+DATA_PIXELS = 30
 METRIC = re.compile(r"\b(?:qdrant|loader_exporter)_\w+\b")
 
 
@@ -145,6 +147,8 @@ class Prometheus:
         # As Grafana: a range of at least four scrapes. The recorded data has one every two seconds.
         self.step = max(1.0, (end - start) / 200)
         self.rate_interval = max(self.step + 2, 8)
+        # The last step is at the end: what an exporter serves after a loader's end may be there for a second only.
+        self.first = end - (end - start) // self.step * self.step
 
     def get(self, path: str, **query: Any) -> Any:
         with urllib.request.urlopen(
@@ -177,12 +181,12 @@ class Prometheus:
         if instant:
             result = self.get("query", query=expression, time=self.end)["result"]
             return [{"metric": one["metric"], "values": [one["value"]]} for one in result]
-        return self.get("query_range", query=expression, start=self.start, end=self.end, step=self.step)["result"]  # type: ignore[no-any-return]
+        return self.get("query_range", query=expression, start=self.first, end=self.end, step=self.step)["result"]  # type: ignore[no-any-return]
 
 
 def query(server: Prometheus, boards: dict[str, Json], pictures: Path | None) -> int:
-    """The number of expressions without a number."""
-    empty = asked = 0
+    """The number of expressions without a number, and of pictures without data."""
+    empty = asked = drawn = blank = 0
     for file, board in boards.items():
         chosen = server.variables(board)
         for panel in panels_of(board):
@@ -200,14 +204,18 @@ def query(server: Prometheus, boards: dict[str, Json], pictures: Path | None) ->
             if pictures and panel["type"] != "row":
                 from grafana_draw import draw
 
-                draw(panel, answers, chosen, pictures / f"{Path(file).stem}-{panel['id']:02d}.png")
+                data = draw(panel, answers, chosen, pictures / f"{Path(file).stem}-{panel['id']:02d}.png")
+                drawn += 1
+                if data < DATA_PIXELS:
+                    blank += 1
+                    print(f"{file}: {panel['title']}: blank: {data} pixels of data", file=sys.stderr)
         for annotation in board["annotations"]["list"]:
             asked += 1
             if not server.ask(server.fill(annotation["expr"], chosen), False):
                 empty += 1
                 print(f"{file}: {annotation['name']}: no annotation", file=sys.stderr)
-    print(f"{asked} expressions, {empty} empty")
-    return empty
+    print(f"{asked} expressions, {empty} empty" + (f"; {drawn} panels drawn, {blank} blank" if pictures else ""))
+    return empty + blank
 
 
 def main() -> None:

@@ -414,6 +414,9 @@ sys.stdin.read()' --api-key hunter2-in-arguments <"$BATS_TEST_TMPDIR/in" >"$BATS
     run -1 --separate-stderr loader_exporter --pid 4194304
     equal "$stderr" "loader_exporter: PID 4194304: no such process. pidfind finds the loader that runs now."
     run -3 --separate-stderr loader_exporter --multiproc-dir "$DIR" --web.listen-address 127.0.0.1:0 --ready-file /nonexistent/x
+    # Nor is it announced.
+    run -3 --separate-stderr loader_exporter --multiproc-dir "$DIR" --web.listen-address 127.0.0.1:0 --ready-file /nonexistent/x --file-sd "$BATS_TEST_TMPDIR/sd.json"
+    [[ ! -e $BATS_TEST_TMPDIR/sd.json ]]
     [[ $stderr == *"loader_exporter: /nonexistent/x: No such file or directory" ]]
 }
 

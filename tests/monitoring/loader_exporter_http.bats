@@ -60,6 +60,30 @@ code_of() {
     matches "$(dropped crowd)" '^[3-9][0-9]\.0$'
 }
 
+@test "clients that dawdle over a second request are gone at its deadline, and one that waits between requests is not" {
+    start --multiproc-dir "$DIR" --web.deadline 1
+    "$PY" - "$PORT" "$BATS_TEST_TMPDIR/go" >"$BATS_TEST_TMPDIR/kept" 2>&1 3>&- <<'X' &
+import http.client, os, select, sys
+good = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]))
+for _ in range(2):
+    good.request("GET", "/metrics")
+    assert good.getresponse().read()
+    here = good.sock.getsockname()
+    # Longer than the deadline; the end of the connection would be there to read.
+    while not os.path.exists(sys.argv[2]):
+        assert not select.select([good.sock], [], [], 0.1)[0], "closed"
+assert good.sock.getsockname() == here
+print("kept")
+X
+    STARTED+=("$!")
+    crowd second 10 5
+    matches "$output" 'dropped 10/10'
+    equal "$(dropped deadline)" 10.0
+    touch "$BATS_TEST_TMPDIR/go"
+    until_true 10 gone "${STARTED[-1]}"
+    equal "$(<"$BATS_TEST_TMPDIR/kept")" kept
+}
+
 @test "a client that keeps its connection is kept before those that never asked" {
     start --multiproc-dir "$DIR" --web.max-connections 32
     run -0 "$PY" - "$PORT" <<'X'

@@ -113,7 +113,7 @@ Gauge("qdrant_loader_stage_in_flight", "Calls", ["stage"], multiprocess_mode="ma
     run -1 grep stage_in_flight "$BATS_TEST_TMPDIR/last.prom"
 }
 
-@test "count-tasks gives up on what is no Python, and takes its table back when the process ends" {
+@test "count-tasks gives up on what is no Python, and takes its table back when the process ends or it is told to end" {
     run -3 "$ROOT/scripts/lib/count-tasks" "$TARGET" "$TABLE" 0.01
     matches "$output" 'pysample'
     [[ ! -e $TABLE ]]
@@ -141,6 +141,13 @@ asyncio.run(main())' 3>&- &
     until_true 20 grep -qsE $'^rate-limit\t2\t' "$TABLE"
     grep -qE $'^embed\t3\t' "$TABLE"
     equal "$(awk -F '\t' 'NR > 1 { n += $2 } END { print n }' "$TABLE")" 5
+    # Told to end, it leaves nothing.
+    "$ROOT/scripts/lib/count-tasks" "$loader" "$BATS_TEST_TMPDIR/other.tsv" 300 2>"$BATS_TEST_TMPDIR/err" 3>&- &
+    STARTED+=("$!")
+    until_true 20 test -s "$BATS_TEST_TMPDIR/other.tsv"
+    kill "${STARTED[-1]}"
+    until_true 10 gone "${STARTED[-1]}"
+    equal "$(find "$BATS_TEST_TMPDIR" -name 'other.tsv*')" ''
     start --pid "$loader" --tasks "$TABLE"
     shows 'qdrant_loader_stage_in_flight{stage="embed"}' 5.0
     kill "$loader"

@@ -94,6 +94,27 @@ PY
     equal "$output" ok
 }
 
+@test "the image has what the Job takes from it: sources that are there, all that the helpers link to, and the paths" {
+    local docker=$ROOT/docs/monitoring/kubernetes/Dockerfile copy=$BATS_TEST_TMPDIR/context source to library path
+    declare -A package=([libmicrohttpd.so.12]=libmicrohttpd12 [libz.so.1]=zlib1g [libcrypt.so.1]=libcrypt1)
+    mkdir "$copy"
+    while read -r source to; do cp -r "$ROOT/$source" "$copy/$to"; done < <(sed -n 's/^COPY \([^-].*\)/\1/p' "$docker")
+    run -0 make -n -C "$copy" helpers
+    matches "$output" 'build/bin/loader_exporter'
+    # Of the last stage.
+    run -0 sed -n '0,/^FROM .* AS tools/d; /^FROM/,$p' "$docker"
+    while read -r library; do
+        [[ $output == *" ${package[$library]:-$library} "* ]] || fail "$library is not in the image"
+    done < <(readelf -d "$BIN/loader_exporter" "$BIN/procrun" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | grep -vE '^lib(c|m|asan|ubsan)\.so' | sort -u)
+    while read -r path; do
+        [[ $output == *" ${path}"* || ($path == */bin/* && -x $BIN/${path##*/} && $output == *" ${path%/*}"*) ]] || fail "$path is not in the image"
+    done < <(grep -ohE '/opt/qdrant-loader-profiling/[a-z_/]+' "$ROOT/docs/monitoring/kubernetes/job.yaml" | sort -u)
+    # The images of the manifests are those that it names.
+    while read -r path; do
+        grep -qF -- "-t $path " "$docker" || fail "no recipe for $path"
+    done < <(grep -ohE 'REGISTRY/qdrant-loader-profiling.*' "$ROOT"/docs/monitoring/kubernetes/*.yaml | sort -u)
+}
+
 @test "the exporter's options in the Job are ones that it has" {
     run -0 yaml <<'PY'
 pod = load("kubernetes/job.yaml")["spec"]["template"]["spec"]
