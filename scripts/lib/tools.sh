@@ -232,8 +232,17 @@ perf_python() {
     fi
 }
 
-# perf_support: what makes an interpreter that is launched name its functions for perf: 3.12 a map, 3.13 its dump.
-perf_support() { export PYTHONPERFSUPPORT=1 PYTHON_PERF_JIT_SUPPORT=1; }
+# perf_support: what makes the loader's interpreter, when it is launched here, name its functions for perf: 3.12 in a map,
+# 3.13 in a dump. No other Python gets it: each would leave its own map behind.
+perf_support() {
+    [[ -z $PID ]] || return 0
+    LOADER_VARIABLES+=(PYTHONPERFSUPPORT=1 PYTHON_PERF_JIT_SUPPORT=1)
+    at_exit perf_support_end
+}
+# perf_support_end: when the loader has ended: what its interpreter left behind.
+perf_support_end() {
+    [[ -z ${LOADER_PID-} ]] || rm -f "/tmp/perf-$LOADER_PID.map" "/tmp/jit-$LOADER_PID.dump"
+}
 
 # perf_start PID: perf, all threads and those to come, and pysample beside it: PERF_PID. The recording holds pieces of the
 # loader's memory, secrets too, so that it stays out of the run folder. Half of the room that is there is its limit.
@@ -266,6 +275,6 @@ perf_text() {
     fi
     perf script -i "$data" "${flags[@]}" 2>>"$RUN/log/perf.log" | gzip -1 >"$RUN/raw/perf.script.gz.new" &&
         mv "$RUN/raw/perf.script.gz.new" "$RUN/raw/perf.script.gz"
-    # The interpreter leaves these behind, and perf its own.
-    if [[ -z $PID ]]; then rm -f "/tmp/perf-$LOADER_PID.map" "/tmp/jit-$LOADER_PID.dump" "/tmp/jitted-$LOADER_PID-"*.so; fi
+    # What perf inject leaves beside the dump.
+    rm -f "/tmp/jitted-$LOADER_PID-"*.so
 }
