@@ -271,7 +271,11 @@ perf_text() {
     local data=$PERF_DATA flags=(--no-inline --ns --show-lost-events -F 'comm,pid,tid,time,period,event,ip,sym,dso')
     if ((OFFCPU)); then flags+=(--show-switch-events); fi
     if [[ $PERF_PYTHON == jit ]]; then
-        perf inject --jit -i "$data" -o "$TMP/perf.jit.data" >>"$RUN/log/perf.log" 2>&1 && data=$TMP/perf.jit.data
+        if perf inject --jit -i "$data" -o "$TMP/perf.jit.data" >>"$RUN/log/perf.log" 2>&1; then
+            data=$TMP/perf.jit.data
+        else
+            tool_failed perf-failed "perf inject --jit failed: the picture has no names of Python functions ($(perf_last_words))"
+        fi
     fi
     perf script -i "$data" "${flags[@]}" 2>>"$RUN/log/perf.log" | gzip -1 >"$RUN/raw/perf.script.gz.new" &&
         mv "$RUN/raw/perf.script.gz.new" "$RUN/raw/perf.script.gz"
