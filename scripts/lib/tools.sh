@@ -209,11 +209,15 @@ perf_refused() {
 # perf_python: how Python functions get into the picture, by what the loader's interpreter can do: PERF_PYTHON is jit, fp
 # or join, PERF_PYTHON_WHY the words for it, PERF_GRAPH how perf walks the stack.
 perf_python() {
-    local exe flags='' minor=0 support=0
+    local exe flags='' minor=0 support=0 waits=0
     exe=$(readlink "/proc/$LOADER_PID/exe") || :
     read -r minor flags < <("$exe" -c 'import sys, sysconfig as s; print(sys.version_info[1], s.get_config_var("PY_CORE_CFLAGS"), s.get_config_var("CFLAGS"))' 2>/dev/null) || :
     if grep -qz '^PYTHONPERFSUPPORT=1' "/proc/$LOADER_PID/environ" 2>/dev/null || [[ -e /tmp/perf-$LOADER_PID.map ]]; then support=1; fi
     PERF_GRAPH=dwarf,$PERF_STACK_BYTES
+    # STARTUP=1 comes here before the interpreter has written its dump, which is the first thing that it does.
+    if ((support && minor >= 13)) && grep -qz '^PYTHON_PERF_JIT_SUPPORT=1' "/proc/$LOADER_PID/environ" 2>/dev/null; then
+        until [[ -e /tmp/jit-$LOADER_PID.dump ]] || ((waits++ == 100)) || ! alive "$LOADER_PID"; do pause 0.02; done
+    fi
     if [[ -e /tmp/jit-$LOADER_PID.dump ]]; then
         PERF_PYTHON=jit
         PERF_PYTHON_WHY='Python frames by perf_jit'
@@ -274,6 +278,7 @@ perf_text() {
         if perf inject --jit -i "$data" -o "$TMP/perf.jit.data" >>"$RUN/log/perf.log" 2>&1; then
             data=$TMP/perf.jit.data
         else
+            run_set perf_python_why 'no Python frames: perf inject --jit failed'
             tool_failed perf-failed "perf inject --jit failed: the picture has no names of Python functions ($(perf_last_words))"
         fi
     fi
