@@ -19,6 +19,7 @@
 #include "calltree.h"
 #include "perftext.h"
 #include "paths.h"
+#include "tids.h"
 #include "timeline.h"
 
 struct join_options {
@@ -68,7 +69,8 @@ struct join {
     struct join_counts counts;
     struct native now;      /* the sample that is read */
     bool open;              /* its frames follow */
-    struct native *waiting; /* off-CPU: the last sample of each thread */
+    struct native *waiting; /* off-CPU: the last sample of each thread, by its place in: */
+    struct tids waiting_tids;
     size_t n_waiting, cap_waiting;
     uint64_t last_ns;    /* the newest time */
     uint64_t left_ns;    /* off-CPU: below a microsecond, carried on */
@@ -80,6 +82,9 @@ struct join {
 void join_init(struct join *j, const struct join_options *opts, struct calltree *tree,
                struct paths *paths);
 void join_free(struct join *j);
+
+/* Puts a sample into the tree. `end`: until then its thread keeps the stack, ns. */
+void join_place(struct join *j, const struct native *s, uint64_t end, uint64_t weight);
 
 /* Takes one line of perf script text, without its newline. */
 void join_line(struct join *j, const char *line, size_t len);

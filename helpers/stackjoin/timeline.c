@@ -25,6 +25,7 @@ void timeline_free(struct timeline *t) {
     for (size_t i = 0; i < t->n_threads; i++)
         free(t->threads[i].changes);
     free(t->threads);
+    tids_free(&t->tids);
     free(t->moments);
     free(t->stacks);
     free(t->frames);
@@ -62,12 +63,12 @@ static bool number(struct word w, uint64_t max, uint64_t *value) {
 }
 
 static struct pythread *thread_of(struct timeline *t, int64_t tid) {
-    for (size_t i = 0; i < t->n_threads; i++) {
-        if (t->threads[i].tid == tid)
-            return &t->threads[i];
-    }
+    size_t place = tids_add(&t->tids, tid);
+
+    if (place < t->n_threads)
+        return &t->threads[place];
     GROW(t->threads, t->n_threads, t->cap_threads);
-    t->threads[t->n_threads] = (struct pythread){.tid = tid};
+    t->threads[place] = (struct pythread){.tid = tid};
     return &t->threads[t->n_threads++];
 }
 
@@ -197,11 +198,9 @@ size_t timeline_until(const struct timeline *t, uint64_t ns) {
 }
 
 const struct pythread *timeline_thread(const struct timeline *t, int64_t tid) {
-    for (size_t i = 0; i < t->n_threads; i++) {
-        if (t->threads[i].tid == tid)
-            return &t->threads[i];
-    }
-    return NULL;
+    size_t place = tids_find(&t->tids, tid);
+
+    return place == TIDS_NONE ? NULL : &t->threads[place];
 }
 
 uint32_t timeline_stack(const struct pythread *th, size_t moment) {

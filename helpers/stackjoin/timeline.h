@@ -11,6 +11,7 @@
 
 #include "buf.h"
 #include "intern.h"
+#include "tids.h"
 
 struct pystack {
     size_t first; /* its frames in `frames`, outermost first */
@@ -36,7 +37,8 @@ struct pythread {
 struct timeline {
     uint64_t *moments; /* CLOCK_MONOTONIC, ns, rising */
     size_t n, cap;
-    struct pythread *threads;
+    struct pythread *threads; /* by place in `tids` */
+    struct tids tids;
     size_t n_threads, cap_threads;
     struct pystack *stacks; /* by number; 0 is unused */
     size_t n_stacks, cap_stacks;

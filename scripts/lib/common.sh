@@ -132,15 +132,38 @@ wait_gone() {
     done
 }
 
+# process_start PID: its start in clock ticks since boot, which with the pid names a process; fails when it is gone.
+process_start() {
+    local stat
+    { IFS= read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+    # shellcheck disable=SC2086 # fields
+    set -- ${stat##*) }
+    printf '%s' "${20}"
+}
+
+# tmp_sweep PREFIX: removes what scripts that were killed left: folders PREFIX-PID-START.* of ours whose process is gone. The
+# prefix holds the pid namespace, since processes of another container are not seen here.
+tmp_sweep() {
+    local dir pid start
+    for dir in "$1"-*-*.*; do
+        [[ -d $dir && ! -L $dir && -O $dir ]] || continue
+        IFS=-. read -r pid start _ <<<"${dir#"$1"-}"
+        [[ $pid =~ ^[1-9][0-9]*$ && $start =~ ^[0-9]+$ && $(process_start "$pid") != "$start" ]] || continue
+        rm -rf "$dir" || :
+    done
+}
+
 # The temporary folder of this script: in memory where there is room, since the loader's state database syncs to disk
 # thousands of times and a disk's speed would swamp what is measured.
 make_tmp() {
-    local parent=${TMPDIR:-}
+    local parent=${TMPDIR:-} prefix
     if [[ -z $parent ]]; then
         parent=/tmp
         if [[ -w /dev/shm ]] && (($(df --output=avail -k /dev/shm | tail -n 1) > 1048576)); then parent=/dev/shm; fi
     fi
-    TMP=$(mktemp -d "$parent/qdrant-loader-profiling.XXXXXX") ||
+    prefix=$parent/qlp-$(readlink /proc/self/ns/pid | tr -dc 0-9)
+    tmp_sweep "$prefix"
+    TMP=$(mktemp -d "$prefix-$$-$(process_start $$).XXXXXX") ||
         die 3 no-temporary-folder "cannot make a temporary folder in $parent. Set TMPDIR to a folder with room"
     at_exit rm -rf "$TMP"
 }

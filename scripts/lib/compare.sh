@@ -10,10 +10,10 @@ declare -A FACT
 compare_open() {
     local key folded
     run_open "$1"
-    for key in target state off_cpu wall_s cpu_s chunks documents workspace rate_asked_hz sample_interval_s loader_exit_status; do
+    for key in target state exit_status off_cpu idle native gil wall_s cpu_s chunks documents workspace_sha256 sample_interval_s; do
         FACT[$2.$key]=$(run_get "$key")
     done
-    [[ ${FACT[$2.state]} != running ]] || note compare-running "$1 has not ended: what there is so far is compared"
+    [[ ${FACT[$2.state]} != running ]] || note compare-running "$1 has not ended: what there is so far is shown"
     FACT[$2.peak_rss_mib]=$(mib "$(samples_max peak_rss_kib)")
     FACT[$2.run_queue_s]=$(samples_max run_delay_s)
     FACT[$2.chunks_per_s]=$(ratio "${FACT[$2.chunks]}" "${FACT[$2.wall_s]}")
@@ -23,18 +23,47 @@ compare_open() {
     if [[ $2 == base ]]; then BASE_RUN=$RUN; else CAND_RUN=$RUN; fi
 }
 
+# known KEY: do both runs say it?
+known() { [[ ${FACT[base.$1]} != n/a && ${FACT[cand.$1]} != n/a ]]; }
+same() { [[ ${FACT[base.$1]} == "${FACT[cand.$1]}" ]]; }
+
 compare_same_kind() {
-    local what key
-    for key in target off_cpu; do
-        [[ ${FACT[base.$key]} == "${FACT[cand.$key]}" ]] && continue
-        what="${FACT[base.target]} and ${FACT[cand.target]}"
-        if [[ $key == off_cpu ]]; then what='CPU time and off-CPU time'; fi
-        die 2 compare-different "$what cannot be compared: their stacks count different things. Compare two runs of the same target"
+    local key refused=
+    same target || refused="${FACT[base.target]} and ${FACT[cand.target]}"
+    [[ -n $refused ]] || same off_cpu || refused='CPU time and off-CPU time'
+    # Runs of older harnesses do not say all of it.
+    for key in idle native gil; do
+        [[ -z $refused ]] || break
+        if known "$key" && ! same "$key"; then refused="${key^^}=${FACT[base.$key]} and ${key^^}=${FACT[cand.$key]}"; fi
     done
+    [[ -z $refused ]] ||
+        die 2 compare-different "$refused cannot be compared: their stacks count different things. Compare two runs of the same target and options"
     [[ $BASE_RUN != "$CAND_RUN" ]] || die 2 compare-different "BASE and CAND are the same run, $BASE_RUN"
-    if [[ ${FACT[base.documents]} != "${FACT[cand.documents]}" || ${FACT[base.chunks]} != "${FACT[cand.chunks]}" ]]; then
+    if ! same documents || ! same chunks; then
         note compare-work "the two did not do the same work: ${FACT[base.documents]} documents and ${FACT[base.chunks]} chunks, then ${FACT[cand.documents]} and ${FACT[cand.chunks]}"
     fi
+    if known workspace_sha256 && ! same workspace_sha256; then
+        note compare-workspace "the two ran on different workspaces: configuration or files differ"
+    fi
+}
+
+# compare_unfit: why the figures of these two cannot be judged, or nothing. A run that failed has used less of everything, and
+# one that does not say what it did may have done nothing.
+compare_unfit() {
+    local run name
+    for run in base cand; do
+        name=$([[ $run == base ]] && printf 'the baseline' || printf 'the candidate')
+        if [[ ${FACT[$run.exit_status]} != 0 && ${FACT[$run.exit_status]} != n/a ]]; then
+            printf '%s failed (exit status %s)' "$name" "${FACT[$run.exit_status]}"
+        elif [[ ${FACT[$run.state]} != "done" ]]; then
+            printf '%s did not end (%s)' "$name" "${FACT[$run.state]}"
+        elif [[ ${FACT[$run.chunks]} != [1-9]* || ${FACT[$run.documents]} == n/a ]]; then
+            printf '%s does not say what it did (%s documents, %s chunks)' "$name" "${FACT[$run.documents]}" "${FACT[$run.chunks]}"
+        else
+            continue
+        fi
+        return 0
+    done
 }
 
 # compare_folder: OUT, below the candidate's folder.
@@ -129,10 +158,16 @@ above() {
     awk -v a="${FACT[base.$1]}" -v b="${FACT[cand.$1]}" -v t="$THRESHOLD" 'BEGIN { exit !(a != "n/a" && b != "n/a" && a > 0 && b > a * (1 + t / 100)) }'
 }
 
-# compare_verdict: WORSE, and VERDICT in words.
+# compare_verdict: WORSE, UNFIT, and VERDICT in words.
 compare_verdict() {
     local worse=() busy=() key run
     WORSE=0
+    UNFIT=$(compare_unfit)
+    if [[ -n $UNFIT ]]; then
+        VERDICT="Not judged: $UNFIT."
+        note compare-unfit "not judged: $UNFIT. Compare two runs that went through"
+        return 0
+    fi
     for run in base cand; do
         key=${FACT[$run.busy_pct]}
         if [[ $key != n/a ]] && ((key > BUSY_PCT)); then

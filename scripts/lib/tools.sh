@@ -213,11 +213,15 @@ perf_refused() {
 # perf_python: how Python functions get into the picture, by what the loader's interpreter can do: PERF_PYTHON is jit, fp
 # or join, PERF_PYTHON_WHY the words for it, PERF_GRAPH how perf walks the stack.
 perf_python() {
-    local exe flags='' minor=0 support=0
+    local exe flags='' minor=0 support=0 waits=0
     exe=$(readlink "/proc/$LOADER_PID/exe") || :
     read -r minor flags < <("$exe" -c 'import sys, sysconfig as s; print(sys.version_info[1], s.get_config_var("PY_CORE_CFLAGS"), s.get_config_var("CFLAGS"))' 2>/dev/null) || :
     if grep -qz '^PYTHONPERFSUPPORT=1' "/proc/$LOADER_PID/environ" 2>/dev/null || [[ -e /tmp/perf-$LOADER_PID.map ]]; then support=1; fi
     PERF_GRAPH=dwarf,$PERF_STACK_BYTES
+    # STARTUP=1 comes here before the interpreter has written its dump, which is the first thing that it does.
+    if ((support && minor >= 13)) && grep -qz '^PYTHON_PERF_JIT_SUPPORT=1' "/proc/$LOADER_PID/environ" 2>/dev/null; then
+        until [[ -e /tmp/jit-$LOADER_PID.dump ]] || ((waits++ == 100)) || ! alive "$LOADER_PID"; do pause 0.02; done
+    fi
     if [[ -e /tmp/jit-$LOADER_PID.dump ]]; then
         PERF_PYTHON=jit
         PERF_PYTHON_WHY='Python frames by perf_jit'
@@ -236,8 +240,17 @@ perf_python() {
     fi
 }
 
-# perf_support: what makes an interpreter that is launched name its functions for perf: 3.12 a map, 3.13 its dump.
-perf_support() { export PYTHONPERFSUPPORT=1 PYTHON_PERF_JIT_SUPPORT=1; }
+# perf_support: what makes the loader's interpreter, when it is launched here, name its functions for perf: 3.12 in a map,
+# 3.13 in a dump. No other Python gets it: each would leave its own map behind.
+perf_support() {
+    [[ -z $PID ]] || return 0
+    LOADER_VARIABLES+=(PYTHONPERFSUPPORT=1 PYTHON_PERF_JIT_SUPPORT=1)
+    at_exit perf_support_end
+}
+# perf_support_end: when the loader has ended: what its interpreter left behind.
+perf_support_end() {
+    [[ -z ${LOADER_PID-} ]] || rm -f "/tmp/perf-$LOADER_PID.map" "/tmp/jit-$LOADER_PID.dump"
+}
 
 # perf_start PID: perf, all threads and those to come, and pysample beside it: PERF_PID. The recording holds pieces of the
 # loader's memory, secrets too, so that it stays out of the run folder. Half of the room that is there is its limit.
@@ -266,10 +279,15 @@ perf_text() {
     local data=$PERF_DATA flags=(--no-inline --ns --show-lost-events -F 'comm,pid,tid,time,period,event,ip,sym,dso')
     if ((OFFCPU)); then flags+=(--show-switch-events); fi
     if [[ $PERF_PYTHON == jit ]]; then
-        perf inject --jit -i "$data" -o "$TMP/perf.jit.data" >>"$RUN/log/perf.log" 2>&1 && data=$TMP/perf.jit.data
+        if perf inject --jit -i "$data" -o "$TMP/perf.jit.data" >>"$RUN/log/perf.log" 2>&1; then
+            data=$TMP/perf.jit.data
+        else
+            run_set perf_python_why 'no Python frames: perf inject --jit failed'
+            tool_failed perf-failed "perf inject --jit failed: the picture has no names of Python functions ($(perf_last_words))"
+        fi
     fi
     perf script -i "$data" "${flags[@]}" 2>>"$RUN/log/perf.log" | gzip -1 >"$RUN/raw/perf.script.gz.new" &&
         mv "$RUN/raw/perf.script.gz.new" "$RUN/raw/perf.script.gz"
-    # The interpreter leaves these behind, and perf its own.
-    if [[ -z $PID ]]; then rm -f "/tmp/perf-$LOADER_PID.map" "/tmp/jit-$LOADER_PID.dump" "/tmp/jitted-$LOADER_PID-"*.so; fi
+    # What perf inject leaves beside the dump.
+    rm -f "/tmp/jitted-$LOADER_PID-"*.so
 }

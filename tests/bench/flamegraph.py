@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import bench
@@ -46,6 +47,33 @@ def opened(picture: Path, rounds: int = 5) -> tuple[float, float]:
     return statistics.median(t for t, _ in times), statistics.median(t for _, t in times)
 
 
+def used(picture: Path, rounds: int = 5) -> tuple[float, float]:
+    """Medians: seconds from a click on a wide frame until the zoom is painted, and from a search until its hits are."""
+    painted = "await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));"
+    click = "dispatchEvent(new MouseEvent('click', {bubbles: true}));"
+    with Chromium() as browser:
+        browser.open(picture)
+        # The widest frame below those that are as wide as everything.
+        browser.js(
+            "const all = [...document.querySelectorAll('.f rect')].map(r => [r.getBoundingClientRect().width, r]);"
+            "const most = Math.max(...all.map(a => a[0]));"
+            "window.wide = all.filter(a => a[0] < 0.9 * most).sort((a, b) => b[0] - a[0])[0][1]; 0"
+        )
+        zooms, searches = [], []
+        for _ in range(rounds):
+            zooms.append(browser.js(f"(async () => {{ const t = performance.now(); wide.{click} {painted} return performance.now() - t; }})()"))
+            assert "at=" in browser.js("location.hash"), "no zoom"
+            browser.js(f"(async () => {{ document.querySelector('.panel button').{click} {painted} }})()")
+            browser.key("f", modifiers=2)
+            begun = time.monotonic()
+            browser.type("parse")
+            browser.js("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(0))))")
+            searches.append(time.monotonic() - begun)
+            assert "find=parse" in browser.js("location.hash"), "no search"
+            browser.key("Escape")
+    return statistics.median(zooms) / 1e3, statistics.median(searches)
+
+
 def main() -> None:
     peer = peers.inferno() / "inferno-flamegraph"
     files = stacks.folder()
@@ -61,6 +89,8 @@ def main() -> None:
         seconds, blank = opened(out)
         print(f"opened in {seconds:.2f} s, an empty page in {blank:.2f} s, inferno's in {opened(other)[0]:.2f} s", file=sys.stderr)
         bench.row("flamegraph_open_100k", seconds, "s", "<= 3")
+        zoom, search = used(out)
+        print(f"at 100k: zoomed in {zoom:.3f} s, searched in {search:.3f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":

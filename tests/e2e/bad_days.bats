@@ -46,6 +46,9 @@ readable_profile() {
     shares_add_up "$RUN"
 }
 
+# tmp_folders: how many temporary folders of targets there are.
+tmp_folders() { find "$TMPDIR" -maxdepth 1 -type d \( -name 'qlp-*' -o -name 'qdrant-loader-*' \) | wc -l; }
+
 @test "Ctrl-C keeps what was sampled, exits 130 and leaves nothing running" {
     target_start
     until_true 120 sampling
@@ -78,7 +81,10 @@ readable_profile() {
     kill -KILL "$TARGET"
     target_ends 137
     equal "$(jq -r .state "$RUN/run.json")" running
+    # Its temporary folder, where perf's recording would be, stays until the next target starts.
+    equal "$(tmp_folders)" 1 'temporary folders'
     run -0 --separate-stderr make --no-print-directory -C "$ROOT" report
+    equal "$(tmp_folders)" 0 'temporary folders'
     equal "$(jq -r .state "$RUN/run.json")" interrupted
     # py-spy was told to end, and wrote its stacks.
     readable_profile

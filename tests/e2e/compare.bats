@@ -26,6 +26,12 @@ made() {
     printf '# share_of: wall_s\nstage\tshare_pct\twall_s\nchunk\t100.0\t%s\n' "$4" >"$dir/stages.tsv"
 }
 
+# also NAME JQ: what its run.json says beside that.
+also() {
+    jq "$2" "$RESULTS/$1/run.json" >"$BATS_TEST_TMPDIR/j"
+    mv "$BATS_TEST_TMPDIR/j" "$RESULTS/$1/run.json"
+}
+
 compare() { BASE=$1 CAND=$2 "$ROOT/scripts/compare"; }
 
 @test "without the rate limit it is the rate limit that has vanished, and the sums are those of the runs" {
@@ -84,6 +90,45 @@ compare() { BASE=$1 CAND=$2 "$ROOT/scripts/compare"; }
     matches "$stderr" 'BASE: no baseline'
 }
 
+@test "a run that failed, did not end or has no counts is not judged, whichever of the two: 3, and the differences are shown" {
+    local change
+    made a profile-wall 10 20 0.1
+    also a '.exit_status = 0'
+    for change in '.exit_status = 139|failed .exit status 139' '.exit_status = 3 | .state = "failed"|failed .exit status 3' \
+        '.state = "interrupted"|did not end .interrupted' '.chunks = "n/a"|does not say what it did .1 documents, n/a chunks' \
+        '.chunks = 0|does not say what it did .1 documents, 0 chunks' '.documents = "n/a"|does not say'; do
+        made b profile-wall 5 10 0.1
+        also b "${change%|*}"
+        run -3 --separate-stderr compare a b
+        matches "$stderr" "Not judged: the candidate ${change##*|}"
+        [[ -s $output/diff.svg && -s $output/compare.tsv ]]
+        run ! grep -i 'not worse' <<<"$stderr"
+        run -3 --separate-stderr compare b a
+        matches "$stderr" "compare-unfit.*the baseline ${change##*|}"
+    done
+    # A loader that exits 1 for one blank chunk is no failed run.
+    made b profile-wall 10 20 0.1
+    also b '.exit_status = 0 | .loader_exit_status = 1'
+    run -0 --separate-stderr compare a b
+}
+
+@test "runs with other options that change what is counted are refused: 2; another workspace is noted" {
+    local key
+    made a profile-pyspy 10 20 0.1
+    made b profile-pyspy 10 20 0.1
+    for key in idle native gil; do
+        also a ".$key = 0"
+        also b ".$key = 1"
+        run -2 --separate-stderr compare a b
+        matches "$stderr" "compare-different. ${key^^}=0 and ${key^^}=1 cannot be compared"
+        also b ".$key = 0"
+    done
+    also a '.workspace_sha256 = "1e10"'
+    also b '.workspace_sha256 = "1e11"'
+    run -0 --separate-stderr compare a b
+    matches "$stderr" 'compare-workspace'
+}
+
 @test "samples taken at two rates are compared as times" {
     made r100 profile-pyspy 10 20 0.1
     made r200 profile-pyspy 10 20 0.1
@@ -91,8 +136,7 @@ compare() { BASE=$1 CAND=$2 "$ROOT/scripts/compare"; }
     printf 'main (a.py:1) 150\nmain (a.py:7) 50\n' >"$RESULTS/r200/profile.folded"
     local r
     for r in r100:0.01 r200:0.005; do
-        jq --argjson i "${r#*:}" '.sample_interval_s = $i' "$RESULTS/${r%:*}/run.json" >"$BATS_TEST_TMPDIR/j"
-        mv "$BATS_TEST_TMPDIR/j" "$RESULTS/${r%:*}/run.json"
+        also "${r%:*}" ".sample_interval_s = ${r#*:}"
     done
     run -0 --separate-stderr compare r100 r200
     equal "$(grep -v '^#' "$output/diff.folded")" 'main (a.py) 1000000 1000000'

@@ -196,6 +196,21 @@ EOF
     equal "$(fact lost)" 12
 }
 
+@test "thirty thousand threads are found as quickly as one" {
+    awk 'BEGIN { print "at 1000000000\nstack 1 0 main (a.py:1)"; for (i = 1; i <= 30000; i++) print "thread", i, 1 }' >py
+    awk -v frame="$EVAL" 'BEGIN {
+        for (n = 0; n < 120000; n++) {
+            printf "app 7/%d 1.%09d: 1 context-switches: \n\t 1 f (/l)\n\t 1 %s (/p)\n\t 1 _start (/p)\n\n", n % 30000 + 1, n * 10, frame
+            printf "app 7/%d 1.%09d: PERF_RECORD_SWITCH OUT\n", n % 30000 + 1, n * 10 + 5
+        }
+    }' >perf
+    # Of CPU; 0.2 are needed, 1 with sanitizers.
+    run -0 --separate-stderr bash -c 'ulimit -t 3; exec stackjoin --off-cpu --summary sum perf py'
+    # Each thread waits for 300 us three times, and from its last sample to the end of the recording.
+    equal "$output" 'main (a.py:1);f 31500000'
+    equal "$(fact samples)" 120000
+}
+
 @test "nothing to join is 1, a missing file 3, one file a usage error" {
     : >perf
     run -1 --separate-stderr stackjoin perf py

@@ -80,3 +80,22 @@ cl100k_base
 c [redacted] d
 plain t0ken"
 }
+
+@test "a temporary folder whose script was killed is removed by the next one, and no other is" {
+    export TMPDIR=$BATS_TEST_TMPDIR
+    tmp() { bash -c '. "$ROOT/scripts/lib/common.sh"; make_tmp; echo "$TMP"; '"$1" tmp; }
+    local dead ns live=$BASHPID start
+    run -137 tmp 'kill -9 $$'
+    dead=$output
+    [[ -d $dead ]] || fail "not left behind"
+    ns=${dead%-*-*}
+    start=$(bash -c '. "$ROOT/scripts/lib/common.sh"; process_start "$1"' tmp "$live")
+    # Of a process that runs, of another that had its pid, of another pid namespace, no folder of a script.
+    mkdir "$ns-$live-$start.alive" "$ns-$live-1.before" "$TMPDIR/qlp-1-${dead#"$ns-"}" "$ns-x-y.z" "$BATS_TEST_TMPDIR/kept"
+    ln -s "$BATS_TEST_TMPDIR/kept" "$dead.link"
+    run -0 tmp :
+    [[ ! -e $output ]] || fail 'its own stays'
+    [[ ! -e $dead && ! -e $ns-$live-1.before ]] || fail "not removed: $(ls "$TMPDIR")"
+    [[ -d $ns-$live-$start.alive && -d $TMPDIR/qlp-1-${dead#"$ns-"} && -d $ns-x-y.z && -L $dead.link && -d $BATS_TEST_TMPDIR/kept ]] ||
+        fail "removed: $(ls "$TMPDIR")"
+}
