@@ -50,11 +50,9 @@ void fold_free(struct fold *f) {
         free(f->threads[i].text);
         free(f->threads[i].steps);
     }
-    for (size_t i = 0; i < f->n_events; i++)
-        free(f->events[i].name);
     frames_free(&f->frames);
+    events_free(&f->events);
     free(f->threads);
-    free(f->events);
     free(f->samples);
     free(f->lines);
     buf_free(&f->name);
@@ -204,39 +202,6 @@ static bool header(struct fold *f, const char *line, size_t len, struct perf_hea
     return true;
 }
 
-/* --- events --- */
-
-/* `cycles` names `cycles`, `cycles:u`, `cycles:ppp`: perf adds modifiers by itself. */
-static bool event_matches(const char *wanted, const char *name) {
-    size_t len = strlen(wanted);
-
-    if (strncmp(name, wanted, len) != 0)
-        return false;
-    name += len;
-    return *name == '\0' || (*name == ':' && name[1 + strspn(name + 1, "ukhpPSDGHIWeb")] == '\0');
-}
-
-static struct fold_event *event_of(struct fold *f, struct text name) {
-    struct fold_event *e;
-
-    for (size_t k = 0; k < f->n_events; k++) {
-        size_t i = (f->last_event + k) % f->n_events;
-
-        if (f->events[i].len == name.len &&
-            (name.len == 0 || memcmp(f->events[i].name, name.s, name.len) == 0)) {
-            f->last_event = i;
-            return &f->events[i];
-        }
-    }
-    f->events = xrealloc(f->events, (f->n_events + 1) * sizeof(*f->events));
-    e = &f->events[f->n_events++];
-    *e = (struct fold_event){.name = xcalloc(name.len + 1, 1), .len = name.len};
-    if (name.len > 0)
-        memcpy(e->name, name.s, name.len);
-    e->wanted = !f->opts->event || event_matches(f->opts->event, e->name);
-    return e;
-}
-
 /* --- samples --- */
 
 static void gather_line(struct fold *f, const char *s, size_t len) {
@@ -293,20 +258,6 @@ static bool is_record(struct fold *f, const struct perf_header *h) {
     return true;
 }
 
-/* Counts the sample; returns its weight, 0 when it is not wanted. */
-static uint64_t weigh(struct fold *f, const struct perf_header *h) {
-    struct fold_event *event = event_of(f, h->event);
-
-    if (f->opts->periods && !h->has_period)
-        die(EX_FAIL,
-            "a sample of %.*s has no period; use `perf script -F +period`, or --weight samples",
-            (int)h->comm.len, h->comm.s);
-    event->samples++;
-    if (__builtin_add_overflow(event->period, h->period, &event->period))
-        die(EX_FAIL, "the sum of the periods is above 2^64 - 1");
-    return !event->wanted ? 0 : f->opts->periods ? h->period : 1;
-}
-
 /* Takes away from the end of f->lines[first ..] what the stack shares with the thread's last one,
  * and makes it the last one. Returns how many steps are shared. */
 static size_t share(struct fold *f, struct fold_thread *t, size_t first, const char *s,
@@ -336,7 +287,8 @@ static size_t share(struct fold *f, struct fold_thread *t, size_t first, const c
  * newline to its end. */
 static void gather_sample(struct fold *f, struct fold_thread *t, const struct perf_header *h,
                           size_t first, const char *s, size_t len, bool plain) {
-    struct fold_sample sample = {.first = first, .weight = weigh(f, h)};
+    struct fold_sample sample = {.first = first,
+                                 .weight = events_weigh(&f->events, &f->opts->events, h)};
 
     if (sample.weight == 0) {
         f->n_lines = first;

@@ -15,20 +15,13 @@
 #include <stdint.h>
 
 #include "calltree.h"
+#include "events.h"
 #include "frames.h"
 
 struct fold_options {
-    bool pid, tid, periods;
-    const char *event; /* NULL: all */
+    bool pid, tid;
+    struct events_options events;
     struct frames_options frames;
-};
-
-/* What was seen of an event. */
-struct fold_event {
-    char *name;
-    size_t len;
-    bool wanted;
-    uint64_t samples, period;
 };
 
 struct fold {
@@ -36,8 +29,7 @@ struct fold {
     struct calltree *tree;
     struct frames frames;
     struct fold_thread *threads;
-    struct fold_event *events;
-    size_t n_events, last_event;
+    struct events events;
     /* What is gathered and not looked up yet. */
     struct fold_sample *samples;
     size_t n_samples;
