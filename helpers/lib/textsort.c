@@ -32,9 +32,9 @@ static int compare_from(const struct text_key *a, const struct text_key *b, bool
 }
 
 int textsort_compare(const struct text_key *a, const struct text_key *b) {
-    size_t common = 0;
+    int order = memcmp(a->s, b->s, a->len < b->len ? a->len : b->len);
 
-    return compare_from(a, b, false, &common);
+    return order ? order : (a->len > b->len) - (a->len < b->len);
 }
 
 int textsort_compare_frames(const struct text_key *a, const struct text_key *b) {
