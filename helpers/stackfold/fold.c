@@ -73,6 +73,12 @@ bool fold_is_perf(const char *line, size_t len) {
                                        : !perf_is_comment(line, len) && perf_header(line, len, &h));
 }
 
+void fold_count(struct fold *f, struct calltree_at at, uint64_t weight) {
+    if (at.node == 0)
+        at = calltree_child(f->tree, at, intern(&f->tree->frames, "[unknown]", 9));
+    calltree_add(f->tree, at.node, weight);
+}
+
 /* --- looking up what was gathered --- */
 
 /* Computes the hashes of a sample's paths, and asks memory for the places where they are looked
@@ -101,9 +107,7 @@ static void resolve(struct fold *f, const struct fold_sample *sample) {
         if (steps)
             steps[i].at.node = at.node;
     }
-    if (at.node == 0)
-        at = calltree_child(f->tree, at, intern(&f->tree->frames, "[unknown]", 9));
-    calltree_add(f->tree, at.node, sample->weight);
+    fold_count(f, at, sample->weight);
 }
 
 /* In three passes over all that was gathered, each of which asks for what the next one reads. A
@@ -149,7 +153,7 @@ static void keep_text(struct fold_thread *t, const char *s, size_t len, size_t s
 }
 
 /* The first frame of a stack. A name must not look like two frames, or like a weight. */
-static struct calltree_at root_of(struct fold *f, const struct perf_header *h) {
+struct calltree_at fold_root(struct fold *f, const struct perf_header *h) {
     const struct text none = {"?", 1}, pid = h->pid.len > 0 ? h->pid : none,
                       tid = h->tid.len > 0 ? h->tid : none;
     const struct calltree_at root = calltree_root(f->tree);
@@ -192,7 +196,7 @@ static bool header(struct fold *f, const char *line, size_t len, struct perf_hea
         return false;
     if (prefix == 0 || prefix > sizeof(t->prefix) || h->prefix != prefix)
         return true;
-    root = root_of(f, h);
+    root = fold_root(f, h);
     if (root.node != t->root.node)
         t->len = t->n = 0; /* the nodes of its steps are under another root */
     t->root = root;
@@ -294,7 +298,7 @@ static void gather_sample(struct fold *f, struct fold_thread *t, const struct pe
         f->n_lines = first;
         return;
     }
-    sample.base = t ? t->root : root_of(f, h);
+    sample.base = t ? t->root : fold_root(f, h);
     if (f->n_lines == first && h->rest.len > 0 && perf_is_frame(h->rest.s, h->rest.len) &&
         h->rest.s[h->rest.len - 1] == ')') {
         gather_line(f, h->rest.s, h->rest.len);

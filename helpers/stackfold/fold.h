@@ -54,6 +54,12 @@ bool fold_is_perf(const char *line, size_t len);
  * not have if `cut`. */
 size_t fold_perf(struct fold *f, const char *s, size_t len, bool eof, bool cut);
 
+/* The first frame of a sample's stack. */
+struct calltree_at fold_root(struct fold *f, const struct perf_header *h);
+
+/* Adds to the weight of the stack that ends at `at`. */
+void fold_count(struct fold *f, struct calltree_at at, uint64_t weight);
+
 /* Counts a line that was not understood. */
 void fold_odd(struct fold *f, const char *line, size_t len);
 

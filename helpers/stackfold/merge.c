@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "merge.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "collapsed.h"
@@ -22,7 +19,7 @@ void merge_init(struct merge *m, struct fold *fold) {
 void merge_free(struct merge *m) {
     stacktable_free(&m->table);
     for (size_t i = 0; i < m->n_maps; i++)
-        (void)munmap(m->maps[i].data, m->maps[i].size);
+        mapped_free(&m->maps[i]);
     free(m->maps);
 }
 
@@ -56,33 +53,23 @@ void merge_lines(struct merge *m, const char *s, size_t len, bool stays) {
     }
 }
 
-/* Reading a page of a mapped file that the file has no more. */
-static void cut_short(int sig) {
-    static const char text[] =
-        "stackfold: a file was cut short while it was read; merge it again when it is written\n";
-
-    (void)sig;
-    (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
-    _exit(EX_FAIL);
-}
-
 /* Maps the file and adds what is unread of it; false when it cannot be mapped. */
 static bool map_rest(struct merge *m, struct input *in) {
-    struct stat st;
     off_t at = lseek(in->fd, 0, SEEK_CUR);
     size_t unread = in->len - in->pos, from;
-    char *data;
+    struct mapped map;
 
-    if (at < (off_t)unread || fstat(in->fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size <= at)
+    if (at < (off_t)unread)
         return false;
-    data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, in->fd, 0);
-    if (data == MAP_FAILED)
-        return false;
-    (void)signal(SIGBUS, cut_short);
-    m->maps = xrealloc(m->maps, (m->n_maps + 1) * sizeof(*m->maps));
-    m->maps[m->n_maps++] = (struct merge_map){data, (size_t)st.st_size};
     from = (size_t)at - unread;
-    merge_lines(m, data + from, (size_t)st.st_size - from, true);
+    map = mapped_fd(in->fd);
+    if (map.size <= from) {
+        mapped_free(&map);
+        return false;
+    }
+    m->maps = xrealloc(m->maps, (m->n_maps + 1) * sizeof(*m->maps));
+    m->maps[m->n_maps++] = map;
+    merge_lines(m, (char *)map.data + from, map.size - from, true);
     return true;
 }
 

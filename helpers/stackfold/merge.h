@@ -12,15 +12,13 @@
 #include "calltree.h"
 #include "fold.h"
 #include "input.h"
+#include "mapped.h"
 #include "stacktable.h"
 
 struct merge {
     struct stacktable table;
-    struct fold *fold; /* told of lines that are no stacks */
-    struct merge_map {
-        char *data;
-        size_t size;
-    } * maps; /* files whose text the table uses where it is */
+    struct fold *fold;   /* told of lines that are no stacks */
+    struct mapped *maps; /* files whose text the table uses where it is */
     size_t n_maps;
 };
 
@@ -32,8 +30,7 @@ void merge_free(struct merge *m);
 void merge_lines(struct merge *m, const char *s, size_t len, bool stays);
 
 /* Adds all that is left of a file that has been opened and looked at. A large one is mapped, which
- * saves a copy of its text; one that is cut short by another program meanwhile ends this one with a
- * message (exit 3). */
+ * saves a copy of its text. */
 void merge_file(struct merge *m, struct input *in);
 
 /* Adds the stacks of a tree. */

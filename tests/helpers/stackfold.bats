@@ -230,6 +230,62 @@ PYTHON
     cmp merged expected
 }
 
+# same_as_perf SHARE RECORDING: that share (in %) of the weight has the stack that perf script gives it.
+same_as_perf() {
+    perf script --no-inline -i "$2" >script.txt 2>/dev/null
+    stackfold script.txt >expected
+    stackfold "$2" >direct
+    equal "$(total <direct)" "$(total <expected)"
+    python3 - "$1" <<'PYTHON'
+import sys
+expected, direct = (dict(line.rstrip("\n").rsplit(" ", 1) for line in open(f, errors="replace")) for f in ("expected", "direct"))
+same = sum(min(int(w), int(direct.get(s, 0))) for s, w in expected.items())
+share = 100 * same / sum(map(int, expected.values()))
+sys.exit(f"same: {share:.2f} %" if share < float(sys.argv[1]) else 0)
+PYTHON
+}
+
+record() {
+    perf record -q -e cpu-clock -F 2000 -g -o perf.data "$@" >/dev/null 2>err.txt
+}
+
+@test "a recording is folded without perf script, to the same stacks" {
+    cd "$BATS_TEST_TMPDIR"
+    printf '%s\n' '#include <map>' '#include <regex>' '#include <string>' \
+        'int f() { std::map<std::string, int> m; return m["x"] = std::regex_match("aab", std::regex("a+b")); }' >f.cc
+    record -- sh -c 'g++ -O1 -c -o f.o f.cc; xz -1 -k -c "$(command -v perf)"'
+    (($(perf script -F ip -i perf.data 2>/dev/null | grep -c '^$') > 500))
+    same_as_perf 99.5 perf.data
+    grep -q '^cc1plus;.*::' direct # C++ names
+    grep -q ';do_syscall_64;' direct
+}
+
+@test "Python's own map of its functions is read with a recording" {
+    cd "$BATS_TEST_TMPDIR"
+    record -- "$LOADER_ENV_PYTHON" -X perf -c 'def spin(n):
+    return n if n == 0 else spin(n - 1)
+for i in range(30000): spin(50)'
+    same_as_perf 99 perf.data
+    grep -q 'py::spin' direct
+}
+
+@test "options hold for recordings, and what perf alone can read is said" {
+    cd "$BATS_TEST_TMPDIR"
+    perf record -q -e cpu-clock -F 2000 -g -o perf.data -- python3 -c 'sum(range(3000000))' 2>/dev/null
+    perf script --no-inline -F +pid -i perf.data >script.txt 2>/dev/null
+    equal "$(stackfold --weight period perf.data | total)" "$(stackfold --weight period script.txt | total)"
+    equal "$(stackfold --tid --no-kernel perf.data)" "$(stackfold --tid --no-kernel script.txt)"
+    run -1 --separate-stderr stackfold --event cycles perf.data
+    matches "$stderr" "cpu-clock: left out"
+    perf record -q -e cpu-clock -F 999 --call-graph dwarf -o dwarf.data -- true 2>/dev/null
+    run -3 --separate-stderr stackfold dwarf.data
+    equal "$output" ""
+    matches "$stderr" 'dwarf.data: it has samples with a copy of the stack .*: use `perf script --no-inline -i dwarf.data | stackfold`'
+    head -c 3000 perf.data >cut.data
+    run -3 --separate-stderr stackfold cut.data
+    matches "$stderr" "cut.data: it has .* its end"
+}
+
 @test "a file that is cut while it is merged is a failure, not a crash" {
     cd "$BATS_TEST_TMPDIR"
     seq -f 'main;frame number %.0f 1' 30000 >large
@@ -241,7 +297,7 @@ PYTHON
     exec 4>&-
     wait
     equal "$(cat status out)" 3
-    equal "$(cat err)" "stackfold: a file was cut short while it was read; merge it again when it is written"
+    equal "$(cat err)" "stackfold: a file was cut short by another program while it was read; try again when it is written"
 }
 
 @test "a stack of which py-spy could read no frame counts" {
