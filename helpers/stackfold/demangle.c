@@ -1,13 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 #include "demangle.h"
 
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "err.h"
 
 enum { LONGEST = 1 << 14 }; /* a name that is longer stays as it is */
 
 /* Of the C++ run-time library: https://itanium-cxx-abi.github.io/cxx-abi/abi.html#demangler */
-char *__cxa_demangle(const char *mangled, char *out, size_t *len, int *status);
+typedef char *demangler(const char *mangled, char *out, size_t *len, int *status);
+
+/* Loaded when the first name needs it: most recordings do not, and not all machines can link it. */
+static demangler *load_demangler(void) {
+    static demangler *loaded;
+    static bool tried;
+
+    if (!tried) {
+        void *library = dlopen("libstdc++.so.6", RTLD_NOW);
+
+        tried = true;
+        loaded = library ? (demangler *)dlsym(library, "__cxa_demangle") : NULL;
+        if (!loaded)
+            warn("C++ names stay as they are: libstdc++.so.6 is not there; install libstdc++6");
+    }
+    return loaded;
+}
 
 /* Where the bracket that is closed at s[end] opens. */
 static size_t opening(const char *s, size_t end) {
@@ -93,12 +112,14 @@ static void add_rust(struct buf *out, const char *s, size_t len) {
 bool demangle(struct buf *out, const char *name) {
     const char *clone;
     size_t len, from = 0;
+    demangler *cxa;
     char *text;
     int status;
 
     if (strncmp(name, "_Z", 2) != 0 || strlen(name) > LONGEST)
         return false;
-    text = __cxa_demangle(name, NULL, NULL, &status);
+    cxa = load_demangler();
+    text = cxa ? cxa(name, NULL, NULL, &status) : NULL;
     if (!text)
         return false;
     clone = strstr(text, " [clone ");
