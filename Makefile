@@ -26,6 +26,7 @@ SCRIPTS := $(filter-out lib plots shim standin env %.map %.tsv,$(notdir $(wildca
 LDLIBS_flamegraph := -lm
 LDLIBS_loader_exporter := -lmicrohttpd -lz -lcrypt
 LDLIBS_stackexport := -lz
+LDLIBS_stackfold := -ldl
 
 Q := $(if $(V),,@)
 MAKEFLAGS += --no-print-directory --no-builtin-rules

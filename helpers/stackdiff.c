@@ -84,7 +84,7 @@ int main(int argc, char **argv) {
     d.merge_lines = opts.merge_lines;
     diff_read(&d, argv[optind], 0);
     diff_read(&d, argv[optind + 1], 1);
-    if (d.total[0] == 0 && d.total[1] == 0) {
+    if (d.table.total[0] == 0 && d.table.total[1] == 0) {
         warn("neither %s nor %s has a stack with a weight", argv[optind], argv[optind + 1]);
         status = EX_NONE;
     } else {

@@ -99,13 +99,14 @@ enum { OUTPUT = 64 << 10 }; /* bytes that are written at once: what a pipe holds
 /* The text of the path to the node at hand. */
 struct path {
     const struct calltree *tree;
-    FILE *to;
+    void (*each)(void *arg, struct buf *stack, uint64_t weight);
+    void *arg;
     struct buf text;
     size_t *ends; /* ends[depth]: length of the text of that many frames */
     size_t cap;
 };
 
-static void write_stack(void *arg, uint32_t depth, uint32_t frame, uint64_t weight) {
+static void descend(void *arg, uint32_t depth, uint32_t frame, uint64_t weight) {
     struct path *path = arg;
     size_t len, keep = path->ends[depth - 1];
     const char *name = intern_text(&path->tree->frames, frame, &len);
@@ -119,20 +120,28 @@ static void write_stack(void *arg, uint32_t depth, uint32_t frame, uint64_t weig
     memcpy(path->text.data + path->text.len, name, len);
     path->text.len += len;
     path->ends[depth] = path->text.len;
-    if (weight > 0) {
-        buf_addc(&path->text, ' ');
-        buf_addu(&path->text, weight);
-        buf_addc(&path->text, '\n');
-        (void)fwrite(path->text.data, 1, path->text.len, path->to);
-    }
+    if (weight > 0)
+        path->each(path->arg, &path->text, weight);
+}
+
+void collapsed_each(const struct calltree *tree,
+                    void (*each)(void *arg, struct buf *stack, uint64_t weight), void *arg) {
+    struct path path = {.tree = tree, .each = each, .arg = arg, .cap = 256};
+
+    path.ends = xcalloc(path.cap, sizeof(*path.ends));
+    calltree_walk(tree, descend, &path);
+    free(path.ends);
+    buf_free(&path.text);
+}
+
+static void write_stack(void *arg, struct buf *stack, uint64_t weight) {
+    buf_addc(stack, ' ');
+    buf_addu(stack, weight);
+    buf_addc(stack, '\n');
+    (void)fwrite(stack->data, 1, stack->len, arg);
 }
 
 void collapsed_write(const struct calltree *tree, FILE *to) {
-    struct path path = {.tree = tree, .to = to, .cap = 256};
-
-    path.ends = xcalloc(path.cap, sizeof(*path.ends));
     (void)setvbuf(to, NULL, _IOFBF, OUTPUT);
-    calltree_walk(tree, write_stack, &path);
-    free(path.ends);
-    buf_free(&path.text);
+    collapsed_each(tree, write_stack, to);
 }

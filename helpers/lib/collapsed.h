@@ -45,6 +45,11 @@ bool collapsed_add(struct collapsed *c, const char *line, size_t len);
 /* True for lines that say nothing: blank ones and comments. */
 bool collapsed_is_blank(const char *line, size_t len);
 
+/* Calls `each` for all stacks of a tree that have a weight, sorted by the bytes of their frames.
+ * The text is there until it returns, which may add to it. */
+void collapsed_each(const struct calltree *tree,
+                    void (*each)(void *arg, struct buf *stack, uint64_t weight), void *arg);
+
 /* Writes all stacks of a tree that have a weight, sorted by the bytes of their frames. Sets the
  * stream's buffer: nothing may have been written to it before. */
 void collapsed_write(const struct calltree *tree, FILE *to);

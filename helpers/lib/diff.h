@@ -10,25 +10,12 @@
 
 #include "buf.h"
 #include "stackfile.h"
+#include "stacktable.h"
 #include "textsort.h"
 
 struct diff {
-    struct diff_block {
-        char *data;
-        size_t size;
-    } * blocks; /* of text; stacks never move */
-    uint32_t n_blocks;
-    size_t used; /* of the last block */
-    struct diff_stack {
-        const char *s;
-        uint32_t len, hash;
-        uint64_t weight[2]; /* in 1/scale units */
-    } * stacks;
-    uint32_t n, cap;
-    uint32_t *slots; /* place in `stacks` plus 1 by hash; 0: free */
-    uint32_t mask;
-    uint64_t seed, total[2], scale; /* scale: as in struct stacks */
-    int run;                        /* that is read */
+    struct stacktable table; /* weight[0] of the baseline, weight[1] of the candidate */
+    int run;                 /* that is read */
     uint32_t
         first[2]; /* where the stacks begin that this run brought, and whether they came sorted */
     bool sorted[2];

@@ -1,149 +1,107 @@
 /* SPDX-License-Identifier: MIT
- * Multikey quicksort (Bentley and Sedgewick, 1997), on eight bytes for a key.
+ * Merge sort that knows how many bytes each text has in common with the one before it (LCP merge
+ * sort: Ng and Kakehi, 2008). Which of two goes first is most often told by these numbers, and
+ * texts are compared only from there on. Halves are sorted first, so that most comparing is of
+ * texts that came one after the other and stand in the cache.
  */
 #include "textsort.h"
 
-#include <endian.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "buf.h"
 #include "bytes.h"
 
-enum { FEW = 16, STEP = 8, AHEAD = 24 };
+/* The order of two texts that have their first `*common` bytes in common, which is then all that
+ * they have. */
+static int compare_from(const struct text_key *a, const struct text_key *b, bool frames,
+                        size_t *common) {
+    size_t shorter = a->len < b->len ? a->len : b->len, at = *common;
+    unsigned char x, y;
 
-static int compare_from(const struct text_key *a, const struct text_key *b, size_t depth) {
-    size_t shorter = a->len < b->len ? a->len : b->len;
-    int order = depth < shorter ? memcmp(a->s + depth, b->s + depth, shorter - depth) : 0;
+    at += bytes_common(a->s + at, b->s + at, shorter - at);
+    *common = at;
+    if (at == shorter)
+        return (a->len > b->len) - (a->len < b->len);
+    x = (unsigned char)a->s[at];
+    y = (unsigned char)b->s[at];
+    if (frames && (x == ';' || y == ';'))
+        return x == ';' ? -1 : 1;
+    return x - y;
+}
+
+int textsort_compare(const struct text_key *a, const struct text_key *b) {
+    int order = memcmp(a->s, b->s, a->len < b->len ? a->len : b->len);
 
     return order ? order : (a->len > b->len) - (a->len < b->len);
 }
 
-int textsort_compare(const struct text_key *a, const struct text_key *b) {
-    return compare_from(a, b, 0);
+int textsort_compare_frames(const struct text_key *a, const struct text_key *b) {
+    size_t common = 0;
+
+    return compare_from(a, b, true, &common);
 }
 
-static void swap(struct text_key *a, struct text_key *b) {
-    struct text_key t = *a;
-
-    *a = *b;
-    *b = t;
+/* Asks memory for what is compared soon: the texts of a run stand anywhere. */
+static void prefetch(const struct text_key *run, const struct text_key *end) {
+    if (end - run > 4)
+        __builtin_prefetch(run[4].s + run[4].common);
 }
 
-/* A few of them that have their first `depth` bytes in common. */
-static void sort_few(struct text_key *keys, size_t n, size_t depth) {
-    for (size_t i = 1; i < n; i++) {
-        for (size_t j = i; j > 0 && compare_from(&keys[j], &keys[j - 1], depth) < 0; j--)
-            swap(&keys[j], &keys[j - 1]);
-    }
-}
-
-/* Moves texts of this length to the front; returns how many those are. */
-static size_t take_ended(struct text_key *keys, size_t n, size_t length) {
-    size_t ended = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        if (keys[i].len == length)
-            swap(&keys[i], &keys[ended++]);
-    }
-    return ended;
-}
-
-/* The texts are all over memory: one that is looked at soon is asked for now. */
-static void prefetch(const struct text_key *keys, size_t n, size_t i, size_t depth) {
-    if (i + AHEAD < n)
-        __builtin_prefetch(keys[i + AHEAD].s + depth);
-}
-
-/* The first bytes that all have in common, `depth` of which are known to be. */
-static size_t common_depth(const struct text_key *keys, size_t n, size_t depth) {
-    size_t common = keys[0].len - depth;
-
-    for (size_t i = 1; i < n && common > 0; i++) {
-        size_t most;
-
-        prefetch(keys, n, i, depth);
-        most = keys[i].len - depth < common ? keys[i].len - depth : common;
-        common = bytes_common(keys[0].s + depth, keys[i].s + depth, most);
-    }
-    return depth + common;
-}
-
-/* Loads the eight bytes at `depth` of each; true when they are the same for all. */
-static bool load_heads(struct text_key *keys, size_t n, size_t depth) {
-    uint64_t different = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        size_t left = keys[i].len - depth;
-
-        prefetch(keys, n, i, depth);
-        if (left >= STEP) {
-            keys[i].head = be64toh(hash_load8(keys[i].s + depth));
+/* Merges two sorted runs. What the heads of both have in common with the last text of `out` stands
+ * in their `common`: the one with more goes first, since the other is above it already there. */
+static void merge(struct text_key *out, struct text_key *a, struct text_key *a_end,
+                  struct text_key *b, struct text_key *b_end, bool frames) {
+    while (a < a_end && b < b_end) {
+        prefetch(a, a_end);
+        prefetch(b, b_end);
+        if (a->common > b->common) {
+            *out++ = *a++;
+        } else if (a->common < b->common) {
+            *out++ = *b++;
         } else {
-            unsigned char bytes[STEP] = {0};
+            size_t common = a->common;
 
-            memcpy(bytes, keys[i].s + depth, left);
-            keys[i].head = be64toh(hash_load8((const char *)bytes));
-        }
-        different |= keys[i].head ^ keys[0].head;
-    }
-    return different == 0;
-}
-
-/* The heads below the pivot, then those equal to it, then those above: sets where the last two
- * begin. */
-static void partition(struct text_key *keys, size_t n, uint64_t pivot, size_t *equal,
-                      size_t *above) {
-    size_t low = 0, high = n;
-
-    for (size_t i = 0; i < high;) {
-        if (keys[i].head < pivot)
-            swap(&keys[i++], &keys[low++]);
-        else if (keys[i].head > pivot)
-            swap(&keys[i], &keys[--high]);
-        else
-            i++;
-    }
-    *equal = low;
-    *above = high;
-}
-
-static void sort(struct text_key *keys, size_t n, size_t depth, bool loaded, uint64_t *random);
-
-/* The texts of one head: those that end within it, at most one of each length, and then the others.
- */
-static void sort_equal(struct text_key *keys, size_t n, size_t depth, uint64_t *random) {
-    size_t ended = 0;
-
-    for (size_t length = depth; length < depth + STEP && ended < n; length++)
-        ended += take_ended(keys + ended, n - ended, length);
-    if (n > ended)
-        sort(keys + ended, n - ended, depth + STEP, false, random);
-}
-
-static void sort(struct text_key *keys, size_t n, size_t depth, bool loaded, uint64_t *random) {
-    size_t equal, above;
-
-    while (n > FEW) {
-        if (!loaded) {
-            if (load_heads(keys, n, depth)) {
-                depth = common_depth(keys, n, depth);
-                (void)load_heads(keys, n, depth);
+            if (compare_from(a, b, frames, &common) <= 0) {
+                *out++ = *a++;
+                b->common = (uint32_t)common;
+            } else {
+                *out++ = *b++;
+                a->common = (uint32_t)common;
             }
-            loaded = true;
         }
-        /* A random pivot: no input can be made that is always split badly. */
-        *random = *random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-        partition(keys, n, keys[(*random >> 33) % n].head, &equal, &above);
-        sort(keys, equal, depth, true, random);
-        sort_equal(keys + equal, above - equal, depth, random);
-        keys += above;
-        n -= above;
     }
-    sort_few(keys, n, depth);
+    memcpy(out, a, (size_t)(a_end - a) * sizeof(*a));
+    memcpy(out + (a_end - a), b, (size_t)(b_end - b) * sizeof(*b));
+}
+
+/* Sorts `from`, of which `to` is a copy, into `to`. */
+static void sort(struct text_key *to, struct text_key *from, size_t n, bool frames) {
+    size_t half = n / 2;
+
+    if (n < 2)
+        return;
+    sort(from, to, half, frames);
+    sort(from + half, to + half, n - half, frames);
+    merge(to, from, from + half, from + half, from + n, frames);
+}
+
+static void sort_all(struct text_key *keys, size_t n, bool frames) {
+    struct text_key *copy = xmalloc(n * sizeof(*copy));
+
+    for (size_t i = 0; i < n; i++)
+        keys[i].common = 0;
+    if (n > 0)
+        memcpy(copy, keys, n * sizeof(*copy));
+    sort(keys, copy, n, frames);
+    free(copy);
 }
 
 void textsort(struct text_key *keys, size_t n) {
-    uint64_t random = hash_seed();
+    sort_all(keys, n, false);
+}
 
-    sort(keys, n, 0, false, &random);
+void textsort_frames(struct text_key *keys, size_t n) {
+    sort_all(keys, n, true);
 }

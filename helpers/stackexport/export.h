@@ -24,9 +24,17 @@ struct frame {
 
 struct frame frame_of(const struct calltree *tree, uint32_t id);
 
+/* Weights become whole numbers by rounding their sums, so that what they add up to is right. */
+struct rounding {
+    unsigned __int128 sum;
+    uint64_t before;
+};
+
 /* The path of frames to the node at hand. */
 struct walk {
     const struct calltree *tree;
+    uint64_t scale; /* the tree's weights are in 1/scale units */
+    struct rounding samples, times;
     void (*stack)(struct walk *w, uint64_t weight);
     uint32_t *path;
     uint32_t depth;
@@ -39,7 +47,10 @@ struct walk {
 /* Calls `stack` for each stack of the tree. */
 void walk_stacks(struct walk *w, void (*stack)(struct walk *, uint64_t));
 
-/* Write the tree to standard output. No weight times `period` is above 2^63 - 1. */
+/* A weight times `factor` as a whole number. */
+uint64_t walk_round(const struct walk *w, struct rounding *r, uint64_t weight, uint64_t factor);
+
+/* Write the tree to standard output. The total times `period` is no more than the format takes. */
 void write_speedscope(struct walk *w);
 void write_pprof(struct walk *w);
 

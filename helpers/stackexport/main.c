@@ -11,18 +11,16 @@
  */
 #include <ctype.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "collapsed.h"
 #include "err.h"
 #include "export.h"
-#include "input.h"
 #include "opt.h"
+#include "stacks.h"
 
 enum format { SPEEDSCOPE, PPROF, COLLAPSED };
 
@@ -101,28 +99,6 @@ static void parse_options(int argc, char **argv) {
         die_usage("a pprof profile is binary: redirect it to a file");
 }
 
-static void read_stacks(struct calltree *tree, const char *path) {
-    struct collapsed c;
-    struct input in;
-    const char *nl;
-    uint64_t odd = 0;
-
-    collapsed_init(&c, tree);
-    for (input_open(&in, path); input_fill(&in);) {
-        while ((nl = memchr(in.data + in.pos, '\n', in.len - in.pos)) != NULL) {
-            const char *line = in.data + in.pos;
-            size_t len = (size_t)(nl - line);
-
-            odd += !collapsed_add(&c, line, len) && !collapsed_is_blank(line, len);
-            in.pos += len + 1;
-        }
-    }
-    if (odd)
-        warn("%s: lines that are no stacks and are left out: %" PRIu64, in.name, odd);
-    input_close(&in);
-    collapsed_free(&c);
-}
-
 struct frame frame_of(const struct calltree *tree, uint32_t id) {
     struct frame f = {0};
     const char *s = f.name = f.file = intern_text(&tree->frames, id, &f.name_len), *paren;
@@ -163,6 +139,14 @@ void walk_stacks(struct walk *w, void (*stack)(struct walk *, uint64_t)) {
     calltree_walk(w->tree, walk_node, w);
 }
 
+uint64_t walk_round(const struct walk *w, struct rounding *r, uint64_t weight, uint64_t factor) {
+    uint64_t before = r->before;
+
+    r->sum += (unsigned __int128)weight * factor;
+    r->before = (uint64_t)((r->sum + w->scale / 2) / w->scale);
+    return r->before - before;
+}
+
 static void collapsed_stack(struct walk *w, uint64_t weight) {
     for (uint32_t i = 0; i < w->depth; i++) {
         size_t len;
@@ -172,29 +156,30 @@ static void collapsed_stack(struct walk *w, uint64_t weight) {
             (void)putchar(';');
         (void)fwrite(s, 1, len, stdout);
     }
-    (void)printf(" %" PRIu64 "\n", weight);
+    w->more.len = 0;
+    weight_put(&w->more, weight, w->scale);
+    (void)printf(" %s\n", w->more.data);
 }
 
 int main(int argc, char **argv) {
-    struct calltree tree;
-    struct walk w = {.tree = &tree, .opts = &opts.profile};
-    uint64_t most;
+    struct stacks stacks;
+    struct walk w = {.tree = &stacks.tree, .opts = &opts.profile};
+    uint64_t limit;
 
     err_name("stackexport");
     parse_options(argc, argv);
-    calltree_init(&tree);
-    if (optind == argc)
-        read_stacks(&tree, "-");
-    for (int i = optind; i < argc; i++)
-        read_stacks(&tree, argv[i]);
-    if (tree.total == 0) {
+    stacks_init(&stacks, false);
+    stacks_read_all(&stacks, argv + optind);
+    if (stacks.tree.total == 0) {
         warn("no stack in the input");
-        calltree_free(&tree);
+        stacks_free(&stacks);
         return out_close(EX_NONE);
     }
+    w.scale = stacks.scale;
+    limit = opts.format == PPROF ? INT64_MAX : UINT64_MAX;
     w.period = opts.rate > 0 ? (uint64_t)llround(1e9 / opts.rate) : 0;
-    if (__builtin_mul_overflow(tree.total, w.period ? w.period : 1, &most) ||
-        (opts.format == PPROF && most > INT64_MAX))
+    if (((unsigned __int128)w.tree->total * (w.period ? w.period : 1) + w.scale / 2) / w.scale >
+        limit)
         die(EX_FAIL, "the weights are too large for the format");
     if (opts.format == SPEEDSCOPE)
         write_speedscope(&w);
@@ -205,6 +190,6 @@ int main(int argc, char **argv) {
     buf_free(&w.out);
     buf_free(&w.more);
     free(w.path);
-    calltree_free(&tree);
+    stacks_free(&stacks);
     return out_close(EX_DONE);
 }

@@ -55,9 +55,9 @@ static void pprof_stack(struct walk *w, uint64_t weight) {
         put_varint(&w->more, w->path[i]);
     put_bytes(&sample, 1, &w->more);
     w->more.len = 0;
-    put_varint(&w->more, weight);
+    put_varint(&w->more, walk_round(w, &w->samples, weight, 1));
     if (w->period)
-        put_varint(&w->more, weight * w->period);
+        put_varint(&w->more, walk_round(w, &w->times, weight, w->period));
     put_bytes(&sample, 2, &w->more);
     put_bytes(&w->out, 2, &sample);
     buf_free(&sample);

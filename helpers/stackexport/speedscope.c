@@ -3,17 +3,27 @@
  */
 #include "export.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "stackfile.h"
+
+/* Times are whole nanoseconds; other weights keep their decimals. */
+static void put_value(struct walk *w, struct buf *b, uint64_t weight) {
+    if (w->period)
+        buf_addu(b, walk_round(w, &w->times, weight, w->period));
+    else
+        weight_put(b, weight, w->scale);
+}
 
 static void speedscope_stack(struct walk *w, uint64_t weight) {
     buf_adds(&w->out, w->out.len > 0 ? ",\n[" : "[");
     for (uint32_t i = 0; i < w->depth; i++)
         buf_printf(&w->out, i > 0 ? ",%u" : "%u", w->path[i] - 1);
     buf_addc(&w->out, ']');
-    buf_printf(&w->more, w->more.len > 0 ? ",%" PRIu64 : "%" PRIu64,
-               w->period ? weight * w->period : weight);
+    if (w->more.len > 0)
+        buf_addc(&w->more, ',');
+    put_value(w, &w->more, weight);
 }
 
 void write_speedscope(struct walk *w) {
@@ -45,8 +55,10 @@ void write_speedscope(struct walk *w) {
     walk_stacks(w, speedscope_stack);
     buf_adds(&b, "]},\n\"profiles\":[{\"type\":\"sampled\",\"name\":\"");
     buf_add_json(&b, w->opts->name, strlen(w->opts->name));
-    buf_printf(&b, "\",\"unit\":\"%s\",\"startValue\":0,\"endValue\":%" PRIu64 ",\"samples\":[\n",
-               unit, w->tree->total * (w->period ? w->period : 1));
+    buf_printf(&b, "\",\"unit\":\"%s\",\"startValue\":0,\"endValue\":", unit);
+    w->times = (struct rounding){0};
+    put_value(w, &b, w->tree->total);
+    buf_adds(&b, ",\"samples\":[\n");
     (void)fwrite(b.data, 1, b.len, stdout);
     (void)fwrite(w->out.data, 1, w->out.len, stdout);
     (void)fputs("],\n\"weights\":[", stdout);

@@ -50,11 +50,9 @@ void fold_free(struct fold *f) {
         free(f->threads[i].text);
         free(f->threads[i].steps);
     }
-    for (size_t i = 0; i < f->n_events; i++)
-        free(f->events[i].name);
     frames_free(&f->frames);
+    events_free(&f->events);
     free(f->threads);
-    free(f->events);
     free(f->samples);
     free(f->lines);
     buf_free(&f->name);
@@ -73,6 +71,12 @@ bool fold_is_perf(const char *line, size_t len) {
 
     return len > 0 && (line[0] == '\t' ? perf_is_frame(line, len)
                                        : !perf_is_comment(line, len) && perf_header(line, len, &h));
+}
+
+void fold_count(struct fold *f, struct calltree_at at, uint64_t weight) {
+    if (at.node == 0)
+        at = calltree_child(f->tree, at, intern(&f->tree->frames, "[unknown]", 9));
+    calltree_add(f->tree, at.node, weight);
 }
 
 /* --- looking up what was gathered --- */
@@ -103,9 +107,7 @@ static void resolve(struct fold *f, const struct fold_sample *sample) {
         if (steps)
             steps[i].at.node = at.node;
     }
-    if (at.node == 0)
-        at = calltree_child(f->tree, at, intern(&f->tree->frames, "[unknown]", 9));
-    calltree_add(f->tree, at.node, sample->weight);
+    fold_count(f, at, sample->weight);
 }
 
 /* In three passes over all that was gathered, each of which asks for what the next one reads. A
@@ -151,7 +153,7 @@ static void keep_text(struct fold_thread *t, const char *s, size_t len, size_t s
 }
 
 /* The first frame of a stack. A name must not look like two frames, or like a weight. */
-static struct calltree_at root_of(struct fold *f, const struct perf_header *h) {
+struct calltree_at fold_root(struct fold *f, const struct perf_header *h) {
     const struct text none = {"?", 1}, pid = h->pid.len > 0 ? h->pid : none,
                       tid = h->tid.len > 0 ? h->tid : none;
     const struct calltree_at root = calltree_root(f->tree);
@@ -194,7 +196,7 @@ static bool header(struct fold *f, const char *line, size_t len, struct perf_hea
         return false;
     if (prefix == 0 || prefix > sizeof(t->prefix) || h->prefix != prefix)
         return true;
-    root = root_of(f, h);
+    root = fold_root(f, h);
     if (root.node != t->root.node)
         t->len = t->n = 0; /* the nodes of its steps are under another root */
     t->root = root;
@@ -202,39 +204,6 @@ static bool header(struct fold *f, const char *line, size_t len, struct perf_hea
     t->prefix_len = prefix;
     *thread = t;
     return true;
-}
-
-/* --- events --- */
-
-/* `cycles` names `cycles`, `cycles:u`, `cycles:ppp`: perf adds modifiers by itself. */
-static bool event_matches(const char *wanted, const char *name) {
-    size_t len = strlen(wanted);
-
-    if (strncmp(name, wanted, len) != 0)
-        return false;
-    name += len;
-    return *name == '\0' || (*name == ':' && name[1 + strspn(name + 1, "ukhpPSDGHIWeb")] == '\0');
-}
-
-static struct fold_event *event_of(struct fold *f, struct text name) {
-    struct fold_event *e;
-
-    for (size_t k = 0; k < f->n_events; k++) {
-        size_t i = (f->last_event + k) % f->n_events;
-
-        if (f->events[i].len == name.len &&
-            (name.len == 0 || memcmp(f->events[i].name, name.s, name.len) == 0)) {
-            f->last_event = i;
-            return &f->events[i];
-        }
-    }
-    f->events = xrealloc(f->events, (f->n_events + 1) * sizeof(*f->events));
-    e = &f->events[f->n_events++];
-    *e = (struct fold_event){.name = xcalloc(name.len + 1, 1), .len = name.len};
-    if (name.len > 0)
-        memcpy(e->name, name.s, name.len);
-    e->wanted = !f->opts->event || event_matches(f->opts->event, e->name);
-    return e;
 }
 
 /* --- samples --- */
@@ -293,20 +262,6 @@ static bool is_record(struct fold *f, const struct perf_header *h) {
     return true;
 }
 
-/* Counts the sample; returns its weight, 0 when it is not wanted. */
-static uint64_t weigh(struct fold *f, const struct perf_header *h) {
-    struct fold_event *event = event_of(f, h->event);
-
-    if (f->opts->periods && !h->has_period)
-        die(EX_FAIL,
-            "a sample of %.*s has no period; use `perf script -F +period`, or --weight samples",
-            (int)h->comm.len, h->comm.s);
-    event->samples++;
-    if (__builtin_add_overflow(event->period, h->period, &event->period))
-        die(EX_FAIL, "the sum of the periods is above 2^64 - 1");
-    return !event->wanted ? 0 : f->opts->periods ? h->period : 1;
-}
-
 /* Takes away from the end of f->lines[first ..] what the stack shares with the thread's last one,
  * and makes it the last one. Returns how many steps are shared. */
 static size_t share(struct fold *f, struct fold_thread *t, size_t first, const char *s,
@@ -336,13 +291,14 @@ static size_t share(struct fold *f, struct fold_thread *t, size_t first, const c
  * newline to its end. */
 static void gather_sample(struct fold *f, struct fold_thread *t, const struct perf_header *h,
                           size_t first, const char *s, size_t len, bool plain) {
-    struct fold_sample sample = {.first = first, .weight = weigh(f, h)};
+    struct fold_sample sample = {.first = first,
+                                 .weight = events_weigh(&f->events, &f->opts->events, h)};
 
     if (sample.weight == 0) {
         f->n_lines = first;
         return;
     }
-    sample.base = t ? t->root : root_of(f, h);
+    sample.base = t ? t->root : fold_root(f, h);
     if (f->n_lines == first && h->rest.len > 0 && perf_is_frame(h->rest.s, h->rest.len) &&
         h->rest.s[h->rest.len - 1] == ')') {
         gather_line(f, h->rest.s, h->rest.len);

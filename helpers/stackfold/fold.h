@@ -15,20 +15,13 @@
 #include <stdint.h>
 
 #include "calltree.h"
+#include "events.h"
 #include "frames.h"
 
 struct fold_options {
-    bool pid, tid, periods;
-    const char *event; /* NULL: all */
+    bool pid, tid;
+    struct events_options events;
     struct frames_options frames;
-};
-
-/* What was seen of an event. */
-struct fold_event {
-    char *name;
-    size_t len;
-    bool wanted;
-    uint64_t samples, period;
 };
 
 struct fold {
@@ -36,8 +29,7 @@ struct fold {
     struct calltree *tree;
     struct frames frames;
     struct fold_thread *threads;
-    struct fold_event *events;
-    size_t n_events, last_event;
+    struct events events;
     /* What is gathered and not looked up yet. */
     struct fold_sample *samples;
     size_t n_samples;
@@ -61,6 +53,12 @@ bool fold_is_perf(const char *line, size_t len);
  * take. With `eof` the last one is complete; the text then ends with a newline, which the file does
  * not have if `cut`. */
 size_t fold_perf(struct fold *f, const char *s, size_t len, bool eof, bool cut);
+
+/* The first frame of a sample's stack. */
+struct calltree_at fold_root(struct fold *f, const struct perf_header *h);
+
+/* Adds to the weight of the stack that ends at `at`. */
+void fold_count(struct fold *f, struct calltree_at at, uint64_t weight);
 
 /* Counts a line that was not understood. */
 void fold_odd(struct fold *f, const char *line, size_t len);

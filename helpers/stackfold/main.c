@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * stackfold: stacks as `perf script` prints them, or as they were folded before, to collapsed
- * stacks.
+ * stackfold: stacks as `perf script` prints them, as perf recorded them, or as they were folded
+ * before, to collapsed stacks.
  *
  * Input:
  *   python3  6567  1060.140574:    1003009 cpu-clock:
@@ -8,6 +8,7 @@
  *                      d4ad7 __GI___execve+0x7 (/usr/lib/x86_64-linux-gnu/libc.so.6)
  * or
  *   python3;__GI___execve;__rcu_read_unlock 41
+ * or what `perf record` wrote
  * Output:
  *   python3;__GI___execve;__rcu_read_unlock 42
  */
@@ -21,13 +22,18 @@
 #include "err.h"
 #include "fold.h"
 #include "input.h"
+#include "merge.h"
+#include "perfdata.h"
+#include "recording.h"
+#include "stackfile.h"
 
 static struct fold_options opts;
 
 static const char usage[] =
     "usage: stackfold [OPTION]... [FILE]...\n"
-    "Folds `perf script` text and merges collapsed stacks: one line a stack, sorted.\n"
-    "Each FILE may be of either kind; without one, or for -, standard input is read.\n"
+    "Folds `perf script` text or perf.data and merges collapsed stacks: one line a\n"
+    "stack, sorted. Each FILE may be of any kind; without one, or for -, standard\n"
+    "input is read.\n"
     "\n"
     "      --weight WHAT   count samples (the default), or sum their period\n"
     "      --event NAME    fold this event only (default: all; cycles also means\n"
@@ -47,6 +53,7 @@ static const char usage[] =
     "\n"
     "Examples:\n"
     "  perf script --no-inline | stackfold | flamegraph >profile.svg\n"
+    "  stackfold perf.data >perf.folded       # of perf record -g: the same, faster\n"
     "  stackfold --annotate --tid perf.txt >perf.folded\n"
     "  stackfold --event cycles --weight period perf.txt >cycles.folded\n"
     "  stackfold worker-1.folded worker-2.folded >both.folded\n";
@@ -67,12 +74,12 @@ static void parse_options(int argc, char **argv) {
     while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
         switch (c) {
         case WEIGHT:
-            opts.periods = strcmp(optarg, "period") == 0;
-            if (!opts.periods && strcmp(optarg, "samples") != 0)
+            opts.events.periods = strcmp(optarg, "period") == 0;
+            if (!opts.events.periods && strcmp(optarg, "samples") != 0)
                 die_usage("--weight: not samples or period: '%s'", optarg);
             break;
         case EVENT:
-            opts.event = optarg;
+            opts.events.name = optarg;
             break;
         case PID:
             opts.pid = true;
@@ -98,17 +105,6 @@ static void parse_options(int argc, char **argv) {
     }
 }
 
-/* Adds the whole lines in s[0 .. len); returns how many bytes they take. */
-static size_t add_collapsed(struct collapsed *c, struct fold *f, const char *s, size_t len) {
-    const char *p = s, *nl;
-
-    for (; (nl = memchr(p, '\n', len - (size_t)(p - s))) != NULL; p = nl + 1) {
-        if (!collapsed_add(c, p, (size_t)(nl - p)) && !collapsed_is_blank(p, (size_t)(nl - p)))
-            fold_odd(f, p, (size_t)(nl - p));
-    }
-    return (size_t)(p - s);
-}
-
 /* Which kind of file it is: its first line that is no comment says it. */
 enum kind { UNKNOWN, PERF, COLLAPSED };
 
@@ -119,11 +115,11 @@ static enum kind kind_of(const char *s, size_t len, size_t *skip) {
          *skip = (size_t)(nl - s) + 1) {
         const char *line = s + *skip;
         size_t n = (size_t)(nl - line), stack_len;
-        uint64_t weight;
+        struct weight weight[2];
 
         if (fold_is_perf(line, n))
             return PERF;
-        if (!collapsed_is_blank(line, n) && collapsed_split(line, n, &stack_len, &weight))
+        if (!collapsed_is_blank(line, n) && stackfile_split(line, n, false, &stack_len, weight))
             return COLLAPSED;
         if (*line != '#' && !collapsed_is_blank(line, n))
             return PERF; /* which says that it does not understand it */
@@ -131,45 +127,54 @@ static enum kind kind_of(const char *s, size_t len, size_t *skip) {
     return UNKNOWN;
 }
 
-static void add_file(const char *path, struct calltree *tree, struct fold *f) {
-    struct collapsed c;
+/* Folds a file of perf record's, which is read whole. */
+static void add_recording(struct input *in, struct fold *f) {
+    const char *odd;
+
+    while (!in->eof)
+        (void)input_fill(in);
+    odd = recording_fold(f, (const unsigned char *)in->data + in->pos, in->len - in->pos);
+    if (odd)
+        die(EX_FAIL, "%s: it has %s: use `perf script --no-inline -i %s | stackfold`", in->name,
+            odd, in->name);
+}
+
+static void add_file(const char *path, struct merge *m, struct fold *f) {
     struct input in;
     enum kind kind = UNKNOWN;
-    size_t n;
 
-    collapsed_init(&c, tree);
     input_open(&in, path);
     while (input_fill(&in)) {
-        const char *s = in.data + in.pos;
-        size_t len = in.len - in.pos;
+        size_t n;
 
-        if (kind == UNKNOWN) {
-            kind = kind_of(s, len, &n);
-            in.pos += n;
-            s += n;
-            len -= n;
+        if (kind == UNKNOWN && perfdata_is(in.data + in.pos, in.len - in.pos)) {
+            add_recording(&in, f);
+            break;
         }
-        n = kind == PERF        ? fold_perf(f, s, len, in.eof, in.cut)
-            : kind == COLLAPSED ? add_collapsed(&c, f, s, len)
-                                : 0;
-        in.pos += n;
-        if (in.eof)
+        if (kind == UNKNOWN) {
+            kind = kind_of(in.data + in.pos, in.len - in.pos, &n);
+            in.pos += n;
+        }
+        if (kind == COLLAPSED)
+            merge_file(m, &in);
+        else if (kind == PERF)
+            in.pos += fold_perf(f, in.data + in.pos, in.len - in.pos, in.eof, in.cut);
+        if (in.eof || kind == COLLAPSED)
             break;
     }
     input_close(&in);
-    collapsed_free(&c);
 }
 
 /* Says what is not seen in the output. */
-static void report(const struct fold *f) {
-    const char *unit = opts.periods ? "of period" : "samples";
+static void report(const struct fold *f, uint64_t total) {
+    const char *unit = opts.events.periods ? "of period" : "samples";
     size_t wanted = 0;
 
-    for (size_t i = 0; i < f->n_events; i++)
-        wanted += f->events[i].wanted;
-    for (size_t i = 0; i < f->n_events && (f->n_events > 1 || wanted == 0); i++) {
-        const struct fold_event *e = &f->events[i];
-        uint64_t weight = opts.periods ? e->period : e->samples;
+    for (size_t i = 0; i < f->events.n; i++)
+        wanted += f->events.list[i].wanted;
+    for (size_t i = 0; i < f->events.n && (f->events.n > 1 || wanted == 0); i++) {
+        const struct event *e = &f->events.list[i];
+        uint64_t weight = opts.events.periods ? e->period : e->samples;
         const char *name = e->len > 0 ? e->name : "(no event name)";
 
         if (!e->wanted)
@@ -188,31 +193,39 @@ static void report(const struct fold *f) {
     if (f->odd)
         warn("lines not understood and left out: %" PRIu64 ", the first: '%s'", f->odd,
              f->first_odd.data);
-    if (opts.event && wanted == 0 && f->n_events > 0)
-        warn("no sample of the event '%s'", opts.event);
-    else if (f->tree->total == 0)
+    if (opts.events.name && wanted == 0 && f->events.n > 0)
+        warn("no sample of the event '%s'", opts.events.name);
+    else if (total == 0)
         warn("no sample in the input");
-    if (opts.periods && wanted > 1)
+    if (opts.events.periods && wanted > 1)
         die(EX_FAIL, "the periods of different events do not add up; choose one with --event");
 }
 
 int main(int argc, char **argv) {
     struct calltree tree;
     struct fold fold;
-    int status;
+    struct merge merge;
+    uint64_t total;
 
     err_name("stackfold");
     parse_options(argc, argv);
     calltree_init(&tree);
     fold_init(&fold, &tree, &opts);
+    merge_init(&merge, &fold);
     if (optind == argc)
-        add_file("-", &tree, &fold);
+        add_file("-", &merge, &fold);
     for (int i = optind; i < argc; i++)
-        add_file(argv[i], &tree, &fold);
-    report(&fold);
-    collapsed_write(&tree, stdout);
-    status = tree.total > 0 ? EX_DONE : EX_NONE;
+        add_file(argv[i], &merge, &fold);
+    if (merge.table.n > 0)
+        merge_tree(&merge, &tree);
+    total = merge.table.n > 0 ? merge.table.total[0] : tree.total;
+    report(&fold, total);
+    if (merge.table.n > 0)
+        merge_write(&merge, stdout);
+    else
+        collapsed_write(&tree, stdout);
+    merge_free(&merge);
     fold_free(&fold);
     calltree_free(&tree);
-    return out_close(status);
+    return out_close(total > 0 ? EX_DONE : EX_NONE);
 }

@@ -3,6 +3,7 @@
 
 The text is recorded once and kept in the cache folder: compilers, Python and xz under `perf record` until it is
 100 MB. On the machine that it was written on, 88 k of its 1.06 M frame lines are different ones. 1 GB is made of it.
+Recordings that are read without perf script: frame pointers, of compilers and Python. Merging: two files of 100,000 stacks, shuffled, 53 MB each.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from pathlib import Path
 
 import bench
 import peers
+import stacks
 
 MB = 1_000_000
 PERF = ["perf", "record", "-q", "-e", "cpu-clock", "-F", "1999", "--call-graph", "dwarf,8192"]
@@ -90,6 +93,20 @@ def recording() -> Path:
     return file
 
 
+def perfdata() -> Path:
+    """A recording with frame pointers, of two compilers and Python: its path. About 150,000 samples, 25 MB."""
+    file = recording().with_name("fp.data")
+    if not file.exists():
+        part = file.with_suffix(".part")
+        with tempfile.TemporaryDirectory(dir=file.parent) as name:
+            chosen = [c for c in commands(Path(name)) if c[0] in ("g++", "clang++", sys.executable)]
+            script = " && ".join(shlex.join(c) for c in chosen)
+            record = ["perf", "record", "-q", "-e", "cpu-clock", "-F", "1999", "--call-graph", "fp", "-o", part, "--", "sh", "-c", script]
+            subprocess.run(record, check=True, stdout=subprocess.DEVNULL, stderr=sys.stderr)
+        part.rename(file)
+    return file
+
+
 def enlarged(small: Path) -> Path:
     """1 GB made of copies: five in nine as they are, the others with their own symbols and process names."""
     file = small.with_name("1gb.txt")
@@ -119,17 +136,6 @@ def peak_rss(argv: list[str | os.PathLike[str]]) -> float:
     return usage.ru_maxrss / 1024
 
 
-def halves(text: Path, work: Path) -> list[Path]:
-    """The recording's two halves, folded."""
-    data = text.read_bytes()
-    middle = data.index(b"\n\n", len(data) // 2) + 2
-    files = [work / "first.folded", work / "second.folded"]
-    for file, half in zip(files, (data[:middle], data[middle:])):
-        with file.open("wb") as out:
-            subprocess.run([bench.BIN / "stackfold"], input=half, stdout=out, check=True)
-    return files
-
-
 def main() -> None:
     text = recording()
     ours: list[str | os.PathLike[str]] = [bench.BIN / "stackfold"]
@@ -140,11 +146,20 @@ def main() -> None:
     ratio, _, _ = bench.paired(lambda: bench.cpu([*ours, large]), lambda: bench.cpu([*peer, large]), rounds=3)
     bench.row("stackfold_cpu_1gb", ratio, "x inferno-collapse-perf", "<= 0.30")
     bench.row("stackfold_rss_1gb", peak_rss([*ours, large]) / peak_rss([*peer, large]), "x inferno-collapse-perf", "<= 0.75")
-    with tempfile.TemporaryDirectory() as work:
-        files = halves(text, Path(work))
-        diff = peers.inferno() / "inferno-diff-folded"
-        ratio, _, _ = bench.paired(lambda: bench.cpu([*ours, *files]), lambda: bench.cpu([diff, *files]))
-        bench.row("stackfold_merge_cpu", ratio, "x inferno-diff-folded", "<= 0.6")
+    data = perfdata()
+    pipeline = f"{shlex.join([*SCRIPT, '-i', str(data)])} 2>/dev/null | {shlex.join(map(str, peer))} >/dev/null"
+    ratio, _, _ = bench.paired(lambda: bench.cpu([*ours, data]), lambda: bench.cpu(["sh", "-c", pipeline]))
+    bench.row("stackfold_perfdata_vs_pipeline", ratio, "x perf script | inferno-collapse-perf", "<= 0.5")
+    # Without Python stacks: what is compared is reading and folding, as inferno does; that it looks for them is on top.
+    with tempfile.NamedTemporaryFile("w") as none:
+        none.write("at 1000000000\nstack 1 0 f (a.py:1)\nthread 7 1\nat 1001000000\n")
+        none.flush()
+        ratio, _, _ = bench.paired(lambda: bench.cpu([bench.BIN / "stackjoin", text, none.name]), lambda: bench.cpu([*peer, text]), rounds=3)
+    bench.row("stackjoin_cpu_100mb", ratio, "x inferno-collapse-perf", "<= 1")
+    files = [stacks.folder() / "100k.mixed", stacks.folder() / "100k.mixed.changed"]  # no peer has a merge
+    diff = peers.inferno() / "inferno-diff-folded"
+    ratio, _, _ = bench.paired(lambda: bench.cpu([*ours, *files]), lambda: bench.cpu([diff, *files]))
+    bench.row("stackfold_merge_vs_inferno_diff", ratio, "x inferno-diff-folded", "<= 0.6")
 
 
 if __name__ == "__main__":

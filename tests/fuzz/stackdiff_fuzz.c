@@ -26,9 +26,9 @@ static void feed(struct diff *d, int run, const char *s, size_t len) {
 static void check(const struct diff *d, const uint64_t total[2]) {
     uint64_t sum[2] = {0, 0};
 
-    for (uint32_t i = 0; i < d->n; i++) {
-        sum[0] += d->stacks[d->order[i].id].weight[0];
-        sum[1] += d->stacks[d->order[i].id].weight[1];
+    for (uint32_t i = 0; i < d->table.n; i++) {
+        sum[0] += d->table.stacks[d->order[i].id].weight[0];
+        sum[1] += d->table.stacks[d->order[i].id].weight[1];
         if (i > 0 && textsort_compare(&d->order[i - 1], &d->order[i]) >= 0)
             abort();
     }
@@ -53,8 +53,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         feed(&d, 0, text, first);
         feed(&d, 1, end + 1, size - first - 1);
         diff_sort(&d);
-        check(&d, d.total);
-        memcpy(total, d.total, sizeof(total));
+        check(&d, d.table.total);
+        memcpy(total, d.table.total, sizeof(total));
         diff_normalize(&d);
         if (total[0] > 0 && total[1] > 0)
             total[0] = total[1];
@@ -63,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         diff_write(&d, f);
         (void)fclose(f);
         for (const char *p = out;
-             d.n > 0 && (p = memchr(p, '\n', written - (size_t)(p - out))) != NULL; p++)
+             d.table.n > 0 && (p = memchr(p, '\n', written - (size_t)(p - out))) != NULL; p++)
             total[0]--; /* any use of what was written */
         free(out);
     }

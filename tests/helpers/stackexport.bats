@@ -105,7 +105,25 @@ process 1:"x";main (app.py:4);chunk (lib/app.py:8) 2'
 @test "lines that are no stacks are left out, which is said" {
     run -0 --separate-stderr stackexport --format collapsed - <<<$'a;b 1\nwhat\n'
     equal "$output" "a;b 1"
-    equal "$stderr" "stackexport: standard input: lines that are no stacks and are left out: 1"
+    equal "$stderr" "stackexport: 1 of 3 lines left out, which have no weight at their end; the first is line 2: 'what'"
+}
+
+@test "weights may have decimals: speedscope has them, pprof's whole numbers add up to the rounded sum" {
+    printf '%s\n' 'a 0.4' 'b 0.4' 'c 0.4' 'd 1.05' >decimals.folded
+    run -0 --separate-stderr stackexport decimals.folded
+    equal "$stderr" ""
+    valid - <<<"$output" >/dev/null
+    equal "$(jq -c '.profiles[0] | [.weights, .endValue]' <<<"$output")" '[[0.4,0.4,0.4,1.05],2.25]'
+    run -0 stackexport --rate 7 decimals.folded
+    equal "$(jq -c '.profiles[0] | [.weights, .endValue]' <<<"$output")" '[[57142857,57142857,57142858,150000000],321428572]'
+    run -0 stackexport --format collapsed decimals.folded decimals.folded
+    equal "$output" $'a 0.8\nb 0.8\nc 0.8\nd 2.1'
+    stackexport --format pprof decimals.folded >decimals.pb.gz
+    run -0 pprof -raw decimals.pb.gz
+    matches "$output" '          0: 1 
+          1: 2 
+          0: 3 
+          1: 4 '
 }
 
 @test "an input without stacks exits 1" {

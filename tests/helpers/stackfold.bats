@@ -180,10 +180,124 @@ samples() {
     equal "$output" $'app;main;f 42\napp;main;g 1'
 }
 
-@test "a weight that is no whole number below 2^64 is not understood" {
-    run -0 --separate-stderr stackfold <(printf '%s\n' 'a;b 1' 'a;b 1.5' 'a;b -1' 'a;b 18446744073709551616' 'a;b' 7)
+@test "weights may have decimals, whose sums are exact" {
+    run -0 --separate-stderr stackfold <(printf '%s\n' 'a;b 1' 'a;b 1.5' 'a 0.1') <(printf '%s\n' 'a 0.2' 'c 3.0000004' 'd 7' 'e 0.000000') <(samples f)
+    equal "$output" $'a 0.3\na;b 2.5\napp;main;f 1\nc 3\nd 7'
+    equal "$stderr" ""
+}
+
+@test "a weight that is no number below 2^64 is not understood" {
+    run -0 --separate-stderr stackfold <(printf '%s\n' 'a;b 1' 'a;b 1.' 'a;b -1' 'a;b 18446744073709551616' 'a;b' 7)
     equal "$output" "a;b 1"
-    matches "$stderr" "left out: 5, the first: 'a;b 1.5'"
+    matches "$stderr" "left out: 5, the first: 'a;b 1.'"
+}
+
+@test "collapsed stacks are sorted frame by frame, each by its bytes" {
+    printf '%s 1\n' 'a (x.py:3)' 'a;c' a 'a;b' 'a b' $'a\x01' $'a\xe9' 'ab' 'a;' 'a;;' aaaaaaaaa 'aaaaaaaa;b' 'aaaaaaaa b' >"$BATS_TEST_TMPDIR/all"
+    python3 - "$BATS_TEST_TMPDIR/all" >"$BATS_TEST_TMPDIR/expected" <<'PYTHON'
+import sys
+lines = [line[:-2] for line in open(sys.argv[1], "rb").read().split(b"\n")[:-1]]
+sys.stdout.buffer.write(b"".join(line + b" 1\n" for line in sorted(lines, key=lambda line: line.split(b";"))))
+PYTHON
+    stackfold "$BATS_TEST_TMPDIR/all" >"$BATS_TEST_TMPDIR/out"
+    cmp "$BATS_TEST_TMPDIR/out" "$BATS_TEST_TMPDIR/expected"
+}
+
+@test "a large merge is what a sum by a dictionary is, from files and from a pipe" {
+    cd "$BATS_TEST_TMPDIR"
+    python3 - <<'PYTHON'
+import random
+rng = random.Random(3)
+sums = {}
+for name in ("one", "two"):
+    with open(name, "w") as out:
+        for i in range(30000):
+            stack = ";".join(rng.choice("abc") * rng.randrange(1, 9) for _ in range(rng.randrange(1, 12)))
+            weight = rng.randrange(1, 1000)
+            sums[stack] = sums.get(stack, 0) + weight
+            print(stack, weight, file=out, end="" if name == "two" and i == 29999 else "\n")
+with open("expected", "w") as out:
+    out.writelines(f"{stack} {sums[stack]}\n" for stack in sorted(sums, key=lambda stack: stack.split(";")))
+PYTHON
+    (($(stat -c %s one) > 300000)) # larger than what is read at once
+    stackfold one two >merged
+    cmp merged expected
+    cat one | stackfold - two >merged
+    cmp merged expected
+    { read -r _ && stackfold - two; } < <(echo "# comment" && cat one) >merged
+    cmp merged expected
+    stackfold - two <one >merged
+    cmp merged expected
+}
+
+# same_as_perf SHARE RECORDING: that share (in %) of the weight has the stack that perf script gives it.
+same_as_perf() {
+    perf script --no-inline -i "$2" >script.txt 2>/dev/null
+    stackfold script.txt >expected
+    stackfold "$2" >direct
+    equal "$(total <direct)" "$(total <expected)"
+    python3 - "$1" <<'PYTHON'
+import sys
+expected, direct = (dict(line.rstrip("\n").rsplit(" ", 1) for line in open(f, errors="replace")) for f in ("expected", "direct"))
+same = sum(min(int(w), int(direct.get(s, 0))) for s, w in expected.items())
+share = 100 * same / sum(map(int, expected.values()))
+sys.exit(f"same: {share:.2f} %" if share < float(sys.argv[1]) else 0)
+PYTHON
+}
+
+record() {
+    perf record -q -e cpu-clock -F 2000 -g -o perf.data "$@" >/dev/null 2>err.txt
+}
+
+@test "a recording is folded without perf script, to the same stacks" {
+    cd "$BATS_TEST_TMPDIR"
+    printf '%s\n' '#include <map>' '#include <regex>' '#include <string>' \
+        'int f() { std::map<std::string, int> m; return m["x"] = std::regex_match("aab", std::regex("a+b")); }' >f.cc
+    record -- sh -c 'g++ -O1 -c -o f.o f.cc; xz -1 -k -c "$(command -v perf)"'
+    (($(perf script -F ip -i perf.data 2>/dev/null | grep -c '^$') > 500))
+    same_as_perf 99.5 perf.data
+    grep -q '^cc1plus;.*::' direct # C++ names
+    grep -q ';do_syscall_64;' direct
+}
+
+@test "Python's own map of its functions is read with a recording" {
+    cd "$BATS_TEST_TMPDIR"
+    record -- "$LOADER_ENV_PYTHON" -X perf -c 'def spin(n):
+    return n if n == 0 else spin(n - 1)
+for i in range(30000): spin(50)'
+    same_as_perf 99 perf.data
+    grep -q 'py::spin' direct
+}
+
+@test "options hold for recordings, and what perf alone can read is said" {
+    cd "$BATS_TEST_TMPDIR"
+    perf record -q -e cpu-clock -F 2000 -g -o perf.data -- python3 -c 'sum(range(3000000))' 2>/dev/null
+    perf script --no-inline -F +pid -i perf.data >script.txt 2>/dev/null
+    equal "$(stackfold --weight period perf.data | total)" "$(stackfold --weight period script.txt | total)"
+    equal "$(stackfold --tid --no-kernel perf.data)" "$(stackfold --tid --no-kernel script.txt)"
+    run -1 --separate-stderr stackfold --event cycles perf.data
+    matches "$stderr" "cpu-clock: left out"
+    perf record -q -e cpu-clock -F 999 --call-graph dwarf -o dwarf.data -- true 2>/dev/null
+    run -3 --separate-stderr stackfold dwarf.data
+    equal "$output" ""
+    matches "$stderr" 'dwarf.data: it has samples with a copy of the stack .*: use `perf script --no-inline -i dwarf.data | stackfold`'
+    head -c 3000 perf.data >cut.data
+    run -3 --separate-stderr stackfold cut.data
+    matches "$stderr" "cut.data: it has .* its end"
+}
+
+@test "a file that is cut while it is merged is a failure, not a crash" {
+    cd "$BATS_TEST_TMPDIR"
+    seq -f 'main;frame number %.0f 1' 30000 >large
+    mkfifo second
+    (status=0 && stackfold large second >out 2>err 3>&- || status=$? && echo "$status" >status) &
+    exec 4>second # opens when the first file has been read
+    truncate -s 0 large
+    echo 'a 1' >&4
+    exec 4>&-
+    wait
+    equal "$(cat status out)" 3
+    equal "$(cat err)" "stackfold: a file was cut short by another program while it was read; try again when it is written"
 }
 
 @test "a stack of which py-spy could read no frame counts" {
