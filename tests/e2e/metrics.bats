@@ -337,7 +337,7 @@ target_ends() {
     until_true 60 said 'open-endpoint\] LISTEN=0\.0\.0\.0:0: everybody who reaches this address can read the metrics.*WEB_CONFIG'
     kill -TERM "$TARGET"
     target_ends 143
-    local code port
+    local port
     # bcrypt, cost 5, of "secret".
     printf 'basic_auth_users:\n  alice: $2y$05$sa4rXEDWdecOEWwrDJ09ru8qCE7WCuF9ujKAbUw7W1lksFhVMvMuG\n' >"$BATS_TEST_TMPDIR/web.yml"
     target_start LISTEN=0.0.0.0:0 WEB_CONFIG="$BATS_TEST_TMPDIR/web.yml"

@@ -7,6 +7,7 @@ like work. What was placed and missed stays readable after the end: `max`.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -19,16 +20,22 @@ CHUNKS = ("chunked", "embedded", "embed_failed", "upserted", "upsert_failed")
 PREFIX = "qdrant_loader_"
 
 
+def quick(metric: Any) -> Any:
+    """With children that are looked up once: `labels` takes a lock and makes texts of what it is given, at every event."""
+    metric.labels = cache(metric.labels)
+    return metric
+
+
 def counter(name: str, text: str, *labels: str) -> Any:
-    return Counter(PREFIX + name, text, labels)
+    return quick(Counter(PREFIX + name, text, labels))
 
 
 def gauge(name: str, text: str, *labels: str, mode: Any = "livesum") -> Any:
-    return Gauge(PREFIX + name, text, labels, multiprocess_mode=mode)
+    return quick(Gauge(PREFIX + name, text, labels, multiprocess_mode=mode))
 
 
 def histogram(name: str, text: str, *labels: str) -> Any:
-    return Histogram(PREFIX + name, text, labels, buckets=BUCKETS)
+    return quick(Histogram(PREFIX + name, text, labels, buckets=BUCKETS))
 
 
 class Metrics:

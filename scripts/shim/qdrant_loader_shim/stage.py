@@ -121,8 +121,10 @@ class Stage:
         error = None if raised is None else type(raised).__name__
         if raised is None:
             items, size, error = self.done(call, result)
-        self.items.inc(items)
-        self.bytes.inc(size)
+        if items:
+            self.items.inc(items)
+        if size:
+            self.bytes.inc(size)
         if error is None:
             self.successes.inc()
         else:
