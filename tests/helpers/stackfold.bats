@@ -222,7 +222,7 @@ PYTHON
     (($(stat -c %s one) > 300000)) # larger than what is read at once
     stackfold one two >merged
     cmp merged expected
-    cat one | stackfold - two >merged
+    stackfold - two <one >merged
     cmp merged expected
     { read -r _ && stackfold - two; } < <(echo "# comment" && cat one) >merged
     cmp merged expected
