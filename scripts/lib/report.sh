@@ -17,9 +17,10 @@ samples_max() {
 # profile_render RAW UNIT: everything that is made of collapsed stacks. A part that fails is noted and the rest is made.
 profile_render() {
     local raw=$1 unit=$2
-    if [[ ! -s $raw && $(run_get loader_exit_status) != [0n]* && -z ${STOPPED-} ]]; then
+    if [[ ! -s $raw && $(run_get loader_exit_status) != [0n]* && -z ${STOPPED-}${ENDED_BY_US-} ]] && ((TOOL_FAILED == 0)); then
         # It failed before there was anything to see: that is its own failure, and not the sampler's.
         note no-samples "no stack was sampled: the loader ended too soon (exit status $(run_get loader_exit_status))"
+        timeline "QDrant Loader: $(run_get target)" || TOOL_FAILED=1
         return 0
     fi
     if [[ ! -s $raw ]]; then
