@@ -158,7 +158,7 @@ target_ends() {
         started=$(value "$page" qdrant_loader_run_start_timestamp_seconds)
         ended=$(value "$page" qdrant_loader_run_end_timestamp_seconds)
         took=$(value "$page" qdrant_loader_run_duration_seconds)
-        awk -v s="$started" -v e="$ended" -v d="$took" 'BEGIN { x = e - s - d; exit !(d > 3 && x < 0.5 && x > -0.5) }' ||
+        awk -v s="$started" -v e="$ended" -v d="$took" 'BEGIN { x = e - s - d; exit !(d > 3 && x < 1.5 && x > -1.5) }' ||
             fail "${page##*/}: started $started, ended $ended, took $took"
         value "$page" qdrant_loader_run_last_success_timestamp_seconds
         equal "$(value "$page" 'qdrant_loader_backlog_chunks{between="chunk_embed"}' || echo 0)" 0 'backlog at the end'
