@@ -362,7 +362,7 @@ target_ends() {
         TMPDIR=$small "$ROOT/scripts/metrics" 2>"$err" >/dev/null </dev/null 3>&- &
         target=$!
         until_true grep -q "launched the loader" "$err"
-        echo "mode $(stat -c %a "$small"/qdrant-loader-profiling.*/multiproc)"
+        echo "mode $(stat -c %a "$small"/qlp-*/multiproc)"
         upserted() { curl -sf "$(sed -n "s/^metrics: serving //p" "$err")" | grep -q "^qdrant_loader_requests_total{stage=\"upsert\""; }
         until_true upserted
         head -c "$(($(df --output=avail -m "$small" | tail -n 1) - 6))M" /dev/zero >"$small/fill"
