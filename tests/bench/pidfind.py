@@ -2,9 +2,8 @@
 """pidfind against `pgrep -f`: CPU time of one look at 600 processes, and how soon --wait tells of a new loader.
 
 The 600 are shells with command lines of 500 bytes, started by this benchmark, and one program of the loader's shape.
-Latency is from just before execve in the child to the moment when this process has read pidfind's line. It is measured at
-real-time priority where that is permitted, since on a busy machine half of it is waiting for a CPU; the latency at normal
-priority is printed beside it.
+Latency is from just before execve in the child to the moment when this process has read pidfind's line, at normal priority.
+On a busy machine half of it is waiting for a CPU: the latency at real-time priority, where that is permitted, is printed beside it.
 """
 
 from __future__ import annotations
@@ -101,8 +100,8 @@ def latencies(what: str, options: list[str], on: bool) -> float:
 
 
 def wait(figure: str, options: list[str]) -> None:
-    latencies(figure, options, False)
-    bench.row(figure, latencies(figure, options, True), "ms", "<= 2")
+    latencies(figure, options, True)
+    bench.row(figure, latencies(figure, options, False), "ms", "<= 2")
 
 
 def main(where: str) -> None:

@@ -463,24 +463,30 @@ seen() {
 
 # --- rate, end, output
 
+# at_once COMMAND…: at real-time priority where that is permitted: drift is looked for, and not waiting for a CPU.
+at_once() {
+    if chrt --rr 1 true 2>/dev/null; then set -- chrt --rr 1 "$@"; fi
+    "$@"
+}
+
 @test "1000 Hz for 2 s: what is stated is true, and nothing drifts" {
     start_target
-    run -0 procsample --light --rate 1000 --duration 2s --output "$ROWS" "$target"
+    run -0 at_once procsample --light --rate 1000 --duration 2s --output "$ROWS" "$target"
     equal "$(header ended) $(header rate_asked)" "duration 1000"
     samples=$(header samples) missed=$(header missed)
     # One slot at 0 and one at the end.
     equal $((samples + missed)) 2001
     equal "$(column t_s | wc -l)" "$samples"
     near "$(header rate_achieved)" "$(column t_s | awk 'NR == 1 { a = $1 } END { print (NR - 1) / ($1 - a) }')" 0.1
-    near "$(last t_s)" 2 0.5
+    near "$(last t_s)" 2 0.1
     # No sample comes before its slot: sample k stands in slot k or later, and one slot has one sample.
     column t_s | awk '$1 * 1000 + 0.001 < NR - 1 || $1 <= before && NR > 1 { exit 1 } { before = $1 }'
 }
 
 @test "a rate that is no whole number of milliseconds does not drift" {
     start_target
-    run -0 procsample --light --no-tree --rate 700 --count 701 --output "$ROWS" "$target"
-    near "$(last t_s)" "$(awk -v n=$((700 + $(header missed))) 'BEGIN { print n / 700 }')" 0.15
+    run -0 at_once procsample --light --no-tree --rate 700 --count 701 --output "$ROWS" "$target"
+    near "$(last t_s)" "$(awk -v n=$((700 + $(header missed))) 'BEGIN { print n / 700 }')" 0.02
 }
 
 @test "slots that pass while the sampler is stopped are counted as missed" {
@@ -493,7 +499,7 @@ seen() {
     two_more_rows
     finish TERM
     (($(header missed) >= 45)) || fail "missed: $(header missed)"
-    near "$(awk -v t="$(last t_s)" 'BEGIN { print t * 100 }')" $(($(header samples) + $(header missed) - 1)) 20
+    near "$(awk -v t="$(last t_s)" 'BEGIN { print t * 100 }')" $(($(header samples) + $(header missed) - 1)) 5
 }
 
 wall_after() {
@@ -508,9 +514,9 @@ wall_after() {
 
 @test "PSS is read once a second, and is n/a in between" {
     start_target
-    run -0 procsample --rate 20 --duration 2500ms --output "$ROWS" "$target"
+    run -0 at_once procsample --rate 20 --duration 2500ms --output "$ROWS" "$target"
     equal "$(header pss_readings)" 3
-    near "$(header pss_interval_achieved_s)" 1 0.26
+    near "$(header pss_interval_achieved_s)" 1 0.11
     equal "$(column pss_kib | grep -vc n/a)" 3
     equal "$(column uss_kib | grep -vc n/a)" 3
     (($(column pss_kib | grep -c n/a) >= 30))
