@@ -77,17 +77,20 @@ report_subtitle() {
 stages_table() {
     stackstages --stages "$ROOT/scripts/stages.map" --unit "$1" "$RUN/profile.folded" >"$RUN/raw/stages.weights.tsv" 2>>"$RUN/log/render.log" || return 1
     awk -F '\t' -v OFS='\t' -v interval="$(run_get sample_interval_s)" -v idle="$(run_get idle)" \
-        -v start_wall="$(run_get startup_wall_s)" -v start_cpu="$(run_get startup_cpu_s)" -v cpu="$(run_get cpu_s)" '
+        -v start_wall="$(run_get startup_wall_s)" -v start_cpu="$(run_get startup_cpu_s)" -v cpu="$(run_get cpu_s)" \
+        -v whole="$([[ $(run_get target) != profile-cprofile ]] || echo 1)" '
         /^#/ || $1 == "stage" { next }
-        { order[++n] = $1; weight[$1] = $2; if ($1 != "waiting") sum += $2 }
+        { order[++n] = $1; weight[$1] = $2 }
         END {
             known = (cpu != "n/a" && idle != 1)
             before = (start_cpu == "n/a" ? 0 : start_cpu)
+            # cProfile has seen a part of what the kernel had counted by then.
+            for (s in weight) { apportioned[s] = (s != "waiting" && !(whole && before && s == "startup")); if (apportioned[s]) sum += weight[s] }
             if (!("startup" in weight)) order[++n] = "startup"
             for (i = 1; i <= n; i++) {
                 s = order[i]
                 threads[s] = (interval == "n/a" ? 0 : weight[s] * interval) + (s == "startup" ? before : 0)
-                cpus[s] = (known && sum && s != "waiting" ? weight[s] / sum * (cpu - before) : 0) + (s == "startup" ? before : 0)
+                cpus[s] = (known && sum && apportioned[s] ? weight[s] / sum * (cpu - before) : 0) + (s == "startup" ? before : 0)
                 total += (known ? cpus[s] : threads[s])
             }
             print "# share_of: " (known ? "cpu_s (CPU seconds of the loader, apportioned by samples)" : "thread_s (thread-seconds sampled)")

@@ -27,6 +27,8 @@ setup() {
     for stage in chunk embed upsert state startup; do
         awk -F '\t' -v s="$stage" '$1 == s && $2 > 0 { found = 1 } END { exit !found }' "$RUN/stages.tsv" || fail "no share of $stage"
     done
+    # Start-up's CPU is what the kernel had counted, once: the profile's own part of it is in that.
+    equal "$(awk -F '\t' '$1 == "startup" { print $3 }' "$RUN/stages.tsv")" "$(jq .startup_cpu_s "$RUN/run.json" | awk '{ printf "%.2f", $1 }')"
 }
 
 @test "the collapsed stacks add up to the own times of profile.out" {
