@@ -1,37 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "http.h"
 
-#include <linux/tcp.h>
 #include <microhttpd.h>
-#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "auth.h"
 #include "clock.h"
+#include "connections.h"
 #include "err.h"
 
 /* Of request headers; libmicrohttpd answers 431 above. */
 #define CONNECTION_MEMORY ((size_t)24 << 10)
-/* A client that keeps its connection open begins its next request by then. Longer than any scrape
- * interval in use. */
-#define IDLE_NS (INT64_C(600) * 1000000000)
-/* How often idle connections are looked at. */
-#define SWEEP_NS (INT64_C(1) * 1000000000)
-
-struct connection {
-    struct connection *prev, *next; /* the newest first */
-    int fd;
-    int64_t deadline_ns;
-    bool answering;    /* a request is being answered */
-    bool idle;         /* one was answered, and the line of the next is not there */
-    uint64_t received; /* bytes until the last answer */
-    bool unread;       /* something had come when idle connections were looked at last */
-    bool dropped;
-};
-
 struct request {
     struct http_request public;
     unsigned status;
@@ -43,106 +24,22 @@ struct http {
     const struct http_config *config;
     struct http_app app;
     struct MHD_Daemon *daemon[HTTP_ADDRESSES_MAX];
-    struct connection *first, *last;
+    struct connections open;
     struct auth *auth;
     unsigned requests; /* being answered */
-    int64_t sweep_ns;  /* when to look at idle connections */
     struct http_stats stats;
 };
 
-/* Bytes that have come over a connection so far; 0 where the kernel does not say. */
-static uint64_t received(const struct connection *c) {
-    struct tcp_info info = {0};
-    socklen_t size = sizeof(info);
-
-    return getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_bytes_received
-                                                                       : 0;
-}
-
-static void expire_by(struct connection *c, int64_t deadline_ns) {
-    if (c->deadline_ns > deadline_ns)
-        c->deadline_ns = deadline_ns;
-}
-
-/* libmicrohttpd sees the end of the connection at its next run, and closes it. */
-static void drop(struct connection *c, uint64_t *count) {
-    if (c->dropped)
-        return;
-    c->dropped = true;
-    ++*count;
-    (void)shutdown(c->fd, SHUT_RDWR);
-}
-
-/* Makes room for a new connection, `but`: drops the oldest other one that has no request yet, or
- * else the oldest that waits. */
-static void drop_one(struct http *h, const struct connection *but) {
-    struct connection *waiting = NULL;
-
-    for (struct connection *c = h->last; c; c = c->prev) {
-        if (c->dropped || c->answering || c == but)
-            continue;
-        if (!c->idle) {
-            drop(c, &h->stats.dropped_crowd);
-            return;
-        }
-        if (!waiting)
-            waiting = c;
-    }
-    if (waiting)
-        drop(waiting, &h->stats.dropped_crowd);
-}
-
-/* The same for a request: the oldest answer that its client does not take. */
-static void drop_reader(struct http *h, const struct connection *but) {
-    struct connection *oldest = NULL;
-
-    for (struct connection *c = h->last; c; c = c->prev) {
-        if (c->answering && !c->dropped && c != but &&
-            (!oldest || c->deadline_ns < oldest->deadline_ns))
-            oldest = c;
-    }
-    if (oldest)
-        drop(oldest, &h->stats.dropped_crowd);
-}
-
-static void connection_opened(struct http *h, struct MHD_Connection *mhd, void **context) {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct connection *c = xcalloc(1, sizeof(*c));
-
-    c->fd = info ? info->connect_fd : -1;
-    c->deadline_ns = monotonic_ns() + h->config->deadline_ns;
-    c->next = h->first;
-    if (h->first)
-        h->first->prev = c;
-    else
-        h->last = c;
-    h->first = c;
-    h->stats.connections++;
-    *context = c;
-    if (h->stats.connections > h->config->max_connections)
-        drop_one(h, c);
-}
-
-static void connection_closed(struct http *h, struct connection *c) {
-    if (c->prev)
-        c->prev->next = c->next;
-    else
-        h->first = c->next;
-    if (c->next)
-        c->next->prev = c->prev;
-    else
-        h->last = c->prev;
-    h->stats.connections--;
-    free(c);
-}
-
 static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
                           enum MHD_ConnectionNotificationCode what) {
+    struct http *h = arg;
+    const union MHD_ConnectionInfo *info;
+
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-        connection_opened(arg, mhd, context);
+        info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+        *context = connection_opened(&h->open, info ? info->connect_fd : -1);
     } else if (*context) {
-        connection_closed(arg, *context);
+        connection_closed(&h->open, *context);
         *context = NULL;
     }
 }
@@ -162,11 +59,8 @@ static void *on_request_line(void *arg, const char *uri, struct MHD_Connection *
 
     (void)uri;
     r->public.start_ns = monotonic_ns();
-    if (c) {
-        c->idle = false;
-        /* The first request's time began with the connection, that of others with a first byte. */
-        expire_by(c, r->public.start_ns + h->config->deadline_ns);
-    }
+    if (c)
+        connection_asked(&h->open, c, r->public.start_ns);
     return r;
 }
 
@@ -176,12 +70,8 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
     struct request *r = *context;
     struct connection *c = connection_of(mhd);
 
-    if (c) {
-        c->answering = false;
-        c->idle = true;
-        c->received = received(c);
-        c->deadline_ns = monotonic_ns() + IDLE_NS;
-    }
+    if (c)
+        connection_answered(c);
     if (!r)
         return;
     if (r->counted) {
@@ -302,7 +192,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
     if (c)
         c->answering = true;
     if (h->requests > h->config->max_requests)
-        drop_reader(h, c);
+        connections_drop_reader(&h->open, c);
     decide(h, mhd, url, method, r, &a);
     r->status = a.status;
     h->stats.requests[a.status < 600 ? a.status : 0]++;
@@ -342,6 +232,8 @@ struct http *http_open(struct http_config *config, const struct http_app *app) {
     struct http *h = xcalloc(1, sizeof(*h));
 
     h->config = config;
+    h->open.max = config->max_connections;
+    h->open.deadline_ns = config->deadline_ns;
     h->app = *app;
     h->auth = auth_new(config->web);
     if (config->web->cert && MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
@@ -383,46 +275,18 @@ int64_t http_next(const struct http *h) {
             next = at < next ? at : next;
         }
     }
-    for (const struct connection *c = h->first; c; c = c->next) {
-        if (!c->dropped && c->deadline_ns < next)
-            next = c->deadline_ns;
-    }
-    return next;
-}
-
-/* The time of a next request begins with its first byte, which libmicrohttpd does not tell. Also it
- * waits for edges, and misses the end of some clients that spoke nonsense: what has come and is not
- * read within a sweep is not read at all. */
-static void sweep(struct http *h, int64_t now) {
-    for (struct connection *c = h->first; c; c = c->next) {
-        char byte;
-        bool unread =
-            c->idle && !c->answering && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
-
-        if (unread && c->unread)
-            drop(c, &h->stats.dropped_deadline);
-        c->unread = unread;
-        if (c->idle && received(c) > c->received)
-            expire_by(c, now + h->config->deadline_ns);
-    }
+    return connections_next(&h->open, next);
 }
 
 void http_run(struct http *h) {
-    int64_t now;
-
     for (size_t i = 0; i < h->config->addresses; i++)
         (void)MHD_run(h->daemon[i]);
-    now = monotonic_ns();
-    for (struct connection *c = h->first; c; c = c->next) {
-        if (c->deadline_ns <= now)
-            drop(c, &h->stats.dropped_deadline);
-    }
-    if (now >= h->sweep_ns) {
-        h->sweep_ns = now + SWEEP_NS;
-        sweep(h, now);
-    }
+    connections_run(&h->open, monotonic_ns());
 }
 
-const struct http_stats *http_stats(const struct http *h) {
+const struct http_stats *http_stats(struct http *h) {
+    h->stats.connections = h->open.n;
+    h->stats.dropped_deadline = h->open.dropped_deadline;
+    h->stats.dropped_crowd = h->open.dropped_crowd;
     return &h->stats;
 }

@@ -76,6 +76,6 @@ int64_t http_next(const struct http *h);
 /* Does what there is to do, without waiting. */
 void http_run(struct http *h);
 
-const struct http_stats *http_stats(const struct http *h);
+const struct http_stats *http_stats(struct http *h);
 
 #endif

@@ -29,12 +29,7 @@ shorten_waits() {
 
 perf_last_words() { tail -n 1 "$RUN/log/perf.log" 2>/dev/null || :; }
 
-# join_fact KEY
-join_fact() {
-    local v
-    v=$(awk -F '\t' -v k="$1" '$1 == k { print $2 }' "$RUN/raw/join.tsv" 2>/dev/null) || :
-    printf '%s' "${v:-n/a}"
-}
+join_fact() { tsv_fact join.tsv "$1"; }
 
 # join_facts: what was joined, and how sure it is, into run.json.
 join_facts() {

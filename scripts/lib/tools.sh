@@ -66,6 +66,13 @@ procrun_cpu() {
         END { print (v == "" ? "n/a" : v) }' "$RUN/raw/procrun.tsv" 2>/dev/null || printf 'n/a\n'
 }
 
+# tsv_fact FILE KEY: of the `key value` lines that a helper wrote to raw/FILE, or n/a.
+tsv_fact() {
+    local v
+    v=$(awk -F '\t' -v k="$2" '$1 == k { print $2 }' "$RUN/raw/$1" 2>/dev/null) || :
+    printf '%s' "${v:-n/a}"
+}
+
 # mark LABEL: a moment of the run, for the timeline.
 mark() {
     printf '%s\t%s\n' "$(now_ns)" "$1" >>"$RUN/raw/marks.tsv"

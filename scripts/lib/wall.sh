@@ -17,12 +17,7 @@ sampler_progress() {
 
 pysample_last_words() { tail -n 1 "$RUN/log/pysample.log"; }
 
-# pysample_fact KEY
-pysample_fact() {
-    local v
-    v=$(awk -F '\t' -v k="$1" '$1 == k { print $2 }' "$RUN/raw/pysample.tsv" 2>/dev/null) || :
-    printf '%s' "${v:-n/a}"
-}
+pysample_fact() { tsv_fact pysample.tsv "$1"; }
 
 pysample_facts() {
     run_set samples "$(pysample_fact samples)" samples_missed "$(pysample_fact missed)" samples_torn "$(pysample_fact torn)" \
