@@ -32,6 +32,9 @@ struct os_thread {
     bool counted;                 /* the kernel tells the two */
     uint32_t read;                /* sample in which state was read */
     uint64_t waited;              /* ns of run_delay that no sample's time was yet taken for */
+    uint64_t asleep_switches;     /* switches as of the sleep it was seen in; 0: it ran since */
+    bool woken;                   /* from that sleep, but on no processor since */
+    uint64_t woken_ns;            /* time of samples that showed it so */
     struct run_ring *ring;        /* of the views: samples in which it ran or waited to run */
 };
 

@@ -230,12 +230,31 @@ static void keep_stack(struct threads *t, struct thread *th, const struct thread
     th->same = true;
 }
 
+/* The number of switches is read before the state: a thread that is then asleep, and later has the
+ * same number, was on no processor in between. If it sleeps no longer, it waits for its first turn.
+ * The kernel's run-queue delay leaves out the beginning of that, until the other processor has
+ * answered the interrupt that tells it of the thread. */
+static void note_sleep(struct os_thread *os) {
+    if (os->counted && os->state == OS_BLOCKED)
+        os->asleep_switches = os->switches;
+    else if (!os->counted || os->asleep_switches != os->switches)
+        os->asleep_switches = 0;
+    os->woken = os->state == OS_RUN && os->asleep_switches != 0;
+}
+
 static void read_os(struct threads *t, struct os_thread *os) {
+    uint64_t waited;
+
     os->run_delay_before = os->run_delay;
-    os_read_state(t->os, os);
     os->counted = os_read_sched(os);
-    if (os->run_delay_before != 0 && os->run_delay > os->run_delay_before)
-        os->waited += os->run_delay - os->run_delay_before;
+    os_read_state(t->os, os);
+    note_sleep(os);
+    if (os->run_delay_before != 0 && os->run_delay > os->run_delay_before) {
+        waited = os->run_delay - os->run_delay_before;
+        os->waited += waited > os->woken_ns ? waited - os->woken_ns : 0;
+    }
+    if (!os->woken)
+        os->woken_ns = 0;
     if (os->waited > WAITED_MAX_NS)
         os->waited = WAITED_MAX_NS;
     os->read = t->w->m->sample;
@@ -271,6 +290,7 @@ static void read_thread(struct threads *t, uint64_t tstate, pid_t tid, uint32_t 
                           .tid = tid,
                           .interp = interp,
                           .state = os->state,
+                          .woken = os->woken,
                           .call = os->call,
                           .torn = true};
     th->on_gil = os->state == OS_BLOCKED && os->call == SYS_futex && os->arg0 >= in->gil &&

@@ -46,6 +46,7 @@ struct thread {
     int call;
     bool runs_loop; /* a frame that runs event loops is on its stack */
     bool on_gil;    /* waits for the GIL */
+    bool woken;     /* no longer asleep, and on no processor yet */
     bool torn;      /* read three times and still not whole */
     bool same;      /* proven not to have run since the last sample */
 };

@@ -69,7 +69,7 @@ uint32_t views_thread_state(struct views *v, const struct thread *th) {
         return v->gil;
     switch (th->state) {
     case OS_RUN:
-        return v->running;
+        return th->woken ? v->runnable : v->running;
     case OS_BLOCKED:
         if (top && top->role == R_POOL_IDLE && th->call == SYS_futex)
             return v->idle;
@@ -97,7 +97,7 @@ static void give_state(struct views *vs, struct view *v, uint32_t node, const st
 
     if (in->collecting && in->holder == th->tstate)
         node = view_child(v, node, vs->gc);
-    if (th->state == OS_RUN && !th->on_gil)
+    if (th->state == OS_RUN && !th->woken && !th->on_gil)
         note_run(vs, th,
                  (struct run_ref){.view = (uint32_t)(v - vs->view), .node = node, .units = units});
     view_give(v, view_child(v, node, views_thread_state(vs, th)), units);
@@ -304,6 +304,8 @@ static void keep_runs(struct views *vs, uint64_t ns) {
     for (uint32_t i = 0; os && i < os->n; i++) {
         struct run_ring *r = os->threads[i].ring;
 
+        if (os->threads[i].woken)
+            os->threads[i].woken_ns += ns;
         if (!r || r->now.nrefs == 0)
             continue;
         r->entry[r->next % RING] = r->now;
