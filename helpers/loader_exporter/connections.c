@@ -108,6 +108,7 @@ void connection_asked(const struct connections *open, struct connection *c, int6
 void connection_answered(struct connection *c) {
     c->answering = false;
     c->idle = true;
+    c->unread = false;
     c->received = received(c);
     c->deadline_ns = monotonic_ns() + IDLE_NS;
 }

@@ -102,6 +102,30 @@ X
     equal "$output" kept
 }
 
+@test "a client that asks for page after page without a pause keeps its connection" {
+    start --multiproc-dir "$DIR"
+    run -0 timeout 30 "$PY" - "$PORT" <<'X'
+import socket, sys, time
+good = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+text, end, ask = b"", time.monotonic() + 5, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+good.sendall(ask)
+while time.monotonic() < end:
+    # The next request is there before the answer to the last one was read.
+    good.sendall(ask)
+    while (head := text.find(b"\r\n\r\n")) < 0 or len(text) < (
+        whole := head + 4 + int(text[:head].lower().split(b"content-length:")[1].split()[0])
+    ):
+        part = good.recv(1 << 16)
+        assert part, "dropped"
+        text += part
+    text = text[whole:]
+print("kept")
+X
+    equal "$output" kept
+    scrape
+    equal "$(dropped deadline)" 0.0
+}
+
 @test "clients that do not read their answers are dropped, and memory stays small" {
     "$PY" "$ROOT/tests/lib/multiproc.py" raw "$DIR/counter_1.db" 10000-series
     start --multiproc-dir "$DIR" --web.deadline 2 --web.max-requests 10
