@@ -265,8 +265,15 @@ static bool read_stat(struct procmeter *m, struct proc_stat *st) {
            st->starttime == m->id.starttime;
 }
 
-static void keep_from_falling(struct procmeter *m, int64_t *value) {
+static bool is_of_status(int v) {
+    return v == METER_CTX_VOLUNTARY || v == METER_CTX_INVOLUNTARY || v == METER_PEAK_RSS;
+}
+
+/* What was not asked for stays unknown while the process lives. */
+static void keep_from_falling(struct procmeter *m, unsigned want, int64_t *value) {
     for (int v = 0; v < METER_CUMULATIVE; v++) {
+        if (value[v] == METER_UNKNOWN && !(want & METER_STATUS) && is_of_status(v))
+            continue;
         if (value[v] < m->last[v])
             value[v] = m->last[v];
         m->last[v] = value[v];
@@ -286,11 +293,12 @@ enum meter_life meter_read(struct procmeter *m, unsigned want, struct meter_read
     r->state = '\0';
     r->pss_ns = r->sockets_ns = 0;
     if (!read_stat(m, &st)) {
-        keep_from_falling(m, value);
+        keep_from_falling(m, METER_STATUS, value);
         return METER_GONE;
     }
     memcpy(r->comm, st.comm, sizeof(r->comm));
-    read_lines(m, F_STATUS, status_line, sizeof(status_line) / sizeof(status_line[0]), value);
+    if (want & METER_STATUS)
+        read_lines(m, F_STATUS, status_line, sizeof(status_line) / sizeof(status_line[0]), value);
     read_lines(m, F_IO, io_line, sizeof(io_line) / sizeof(io_line[0]), value);
     value[METER_FDS] = count_fds(m);
     if (want & METER_TASKS)
@@ -315,7 +323,7 @@ enum meter_life meter_read(struct procmeter *m, unsigned want, struct meter_read
         value[METER_MINFLT] = (int64_t)st.minflt;
         value[METER_MAJFLT] = (int64_t)st.majflt;
         value[METER_THREADS] = st.num_threads;
-        if (value[METER_RSS] < 0 && st.state != 'Z')
+        if ((value[METER_RSS] < 0 || (want & METER_STAT_RSS)) && st.state != 'Z')
             value[METER_RSS] = st.rss * host->kib_per_page;
     }
     /* The main thread may end before the others: a zombie with live threads is a live process. */
@@ -324,6 +332,6 @@ enum meter_life meter_read(struct procmeter *m, unsigned want, struct meter_read
             value[v] = 0;
         life = METER_ENDED;
     }
-    keep_from_falling(m, value);
+    keep_from_falling(m, life == METER_ALIVE ? want : METER_STATUS, value);
     return life;
 }

@@ -12,6 +12,8 @@
 /* The tree is looked through, and its sockets are counted, at most this often: ns. */
 #define SCAN_INTERVAL UINT64_C(100000000)
 #define SOCKET_INTERVAL UINT64_C(1000000000)
+/* With --light, status is read at most this often. */
+#define STATUS_INTERVAL UINT64_C(10000000)
 
 /* One process of the tree. */
 struct target {
@@ -126,7 +128,7 @@ static uint64_t read_tree(struct sampler *s, uint64_t t, unsigned want, uint64_t
 bool sampler_sample(struct sampler *s) {
     uint64_t at = slots_next(&s->slots), begin = clock_now(), pss_ns = 0, sockets_ns = 0, alive;
     bool pss = pace_is_due(&s->pss, at), sockets = pace_is_due(&s->sockets, at);
-    unsigned want = 0;
+    unsigned want = s->opts->light ? METER_STAT_RSS : METER_STATUS;
 
     s->last = begin - s->slots.start;
     if (s->samples++ == 0)
@@ -134,6 +136,10 @@ bool sampler_sample(struct sampler *s) {
     if (pace_is_due(&s->scan, at)) {
         scan(s);
         pace_took(&s->scan, at, clock_now() - begin);
+    }
+    if (pace_is_due(&s->status, at)) {
+        want |= METER_STATUS;
+        pace_took(&s->status, at, 0);
     }
     want |= s->opts->threads ? METER_TASKS : 0;
     want |= pss ? METER_PSS_USS : 0;
@@ -163,6 +169,7 @@ void sampler_open(struct sampler *s, const struct options *opts) {
     s->slots.end = (uint64_t)((double)opts->duration * opts->rate / 1e9 + 1e-6);
     s->scan.interval = opts->tree ? SCAN_INTERVAL : 0;
     s->sockets.interval = opts->light ? 0 : SOCKET_INTERVAL;
+    s->status.interval = opts->light ? STATUS_INTERVAL : 0;
     s->pss.interval = opts->pss_interval;
     sink_open(&s->rows, opts->output);
     if (opts->per_thread)

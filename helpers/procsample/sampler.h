@@ -20,7 +20,7 @@ struct sampler {
     struct proctree tree;
     struct total total;
     struct slots slots;
-    struct pace scan, pss, sockets;
+    struct pace scan, pss, sockets, status;
     struct sink rows, threads; /* `threads` with --per-thread only */
     uint64_t samples;
     uint64_t readings;    /* of processes */

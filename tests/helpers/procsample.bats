@@ -624,6 +624,19 @@ wall_after() {
     equal "$(header mode) $(header context_switches_of)" "light main thread"
 }
 
+@test "--light above 100 Hz reads parts of RSS and context switches 100 times a second, and they are n/a in between" {
+    start_target
+    run -0 at_once procsample --light --no-tree --rate 1000 --count 501 --output "$ROWS" "$target"
+    for name in rss_anon_kib peak_rss_kib swap_kib ctx_voluntary; do
+        near "$(column "$name" "$target" | grep -vc n/a)" 51 2
+    done
+    for name in rss_kib minflt threads io_rchar fds oncpu_s; do
+        equal "$(column "$name" "$target" | grep -c n/a || :)" 0 "$name"
+    done
+    run -0 procsample --light --no-tree --rate 50 --count 5 --output "$ROWS" "$target"
+    equal "$(column ctx_voluntary "$target" | grep -c n/a || :)" 0
+}
+
 @test "--per-thread writes a row per thread and sample" {
     start_target
     tell thread-fork
