@@ -51,6 +51,19 @@ def paired(ours: Callable[[], float], peer: Callable[[], float], rounds: int = R
     )
 
 
+def build(program: Path, source: str, *more: str | os.PathLike[str]) -> None:
+    """Compiles a C program of this folder."""
+    helpers = ROOT / "helpers"
+    command: list[str | os.PathLike[str]] = ["cc", "-std=c11", "-O2", "-D_GNU_SOURCE", f"-I{helpers}/lib"]
+    subprocess.run([*command, f"-I{helpers}/procsample", "-o", program, Path(__file__).parent / source, *more], check=True)
+
+
+def turn_us(command: Sequence[str | os.PathLike[str]], few: int = 300, many: int = 2300) -> float:
+    """CPU µs of one turn of a command that makes as many as its argument "N" says: starting up is not in it."""
+    short, long = (cpu([str(n) if part == "N" else part for part in command]) for n in (few, many))
+    return (long - short) / (many - few) * 1e6
+
+
 def row(figure: str, value: float, unit: str, bar: str) -> None:
     """Prints `figure value unit bar verdict`. `bar` is "<= 0.15" or ">= 25"; the verdict is `ok` or `short`."""
     relation, limit = bar.split()

@@ -19,9 +19,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import BIN, ROOT, ROUNDS, cpu, paired, row
+from bench import BIN, ROOT, ROUNDS, build, cpu, paired, row, turn_us
 
-RATE, FEW, MANY = 1000, 300, 2300
+RATE = 1000
 
 TARGET = """
 import os, sys, threading
@@ -76,31 +76,22 @@ def main() -> None:
     ):
         assert target.stdin and target.stdout
         target.stdout.readline()
-        pid, out, floor = str(target.pid), f"{folder}/out", Path(folder, "floor")
-        here, helpers, reading = Path(__file__).parent, ROOT / "helpers", Path(folder, "reading")
-        cc: list[str | Path] = ["cc", "-std=c11", "-O2", "-D_GNU_SOURCE", f"-I{helpers}/lib", f"-I{helpers}/procsample"]
-        subprocess.run([*cc, "-o", floor, here / "procsample_floor.c"], check=True)
-        parts = [helpers / "procsample" / name for name in ("rows.c", "total.c")] + [BIN.parent / "libhelpers.a"]
-        subprocess.run([*cc, "-o", reading, here / "procsample_reading.c", *parts, "-lm"], check=True)
-
-        def sample_us(command: list[str | Path], n: str) -> float:
-            """CPU µs of one sample; `n` is the argument to put the number of samples for."""
-            few, many = (
-                cpu([str(samples) if part == n else part for part in command]) for samples in (FEW, MANY)
-            )
-            return (many - few) / (MANY - FEW) * 1e6
+        pid, out, floor, reading = str(target.pid), f"{folder}/out", f"{folder}/floor", f"{folder}/reading"
+        parts = [ROOT / "helpers" / "procsample" / name for name in ("rows.c", "total.c")]
+        build(Path(floor), "floor.c")
+        build(Path(reading), "procsample_reading.c", *parts, BIN.parent / "libhelpers.a", "-lm")
 
         light: list[str | Path] = [BIN / "procsample", "--light", "--rate", str(RATE), "--output", out, "--count", "N", pid]
         psutil = [sys.executable, "-c", PSUTIL, pid, "N"]
         ratio, ours, peer = paired(
-            lambda: sample_us([reading, pid, "N", out], "N"), lambda: sample_us([*psutil, "0"], "N")
+            lambda: turn_us([reading, pid, "N", out]), lambda: turn_us([*psutil, "0"])
         )
-        least = statistics.median(sample_us([floor, pid, "N", "0", out], "N") for _ in range(ROUNDS))
+        least = statistics.median(turn_us([floor, pid, "N", "0", out]) for _ in range(ROUNDS))
         to_floor, paced, _ = paired(
-            lambda: sample_us(light, "N"), lambda: sample_us([floor, pid, "N", str(RATE), out], "N")
+            lambda: turn_us(light), lambda: turn_us([floor, pid, "N", str(RATE), out])
         )
-        paced_peer = statistics.median(sample_us([*psutil, str(RATE)], "N") for _ in range(ROUNDS))
-        waking = statistics.median(sample_us([floor, "0", "N", str(RATE), out], "N") for _ in range(ROUNDS))
+        paced_peer = statistics.median(turn_us([*psutil, str(RATE)]) for _ in range(ROUNDS))
+        waking = statistics.median(turn_us([floor, "0", "N", str(RATE), out]) for _ in range(ROUNDS))
         print(
             f"a sample: procsample {ours:.1f} us, psutil {peer:.1f} us, bare reads and write {least:.1f} us\n"
             f"at {RATE} Hz, with waking: procsample {paced:.1f} us, psutil {paced_peer:.1f} us, waking alone {waking:.1f} us",

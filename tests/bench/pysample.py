@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What pysample costs: CPU per sample by the number of tasks, against py-spy, and what the target loses.
 
+pysample_us_per_sample_N_tasks  at 1000 Hz, tasks at rest, their edges included; less what waking alone costs a program at
+                                that rate, which is measured with it: on a virtual machine, after an idle millisecond,
+                                it is as much as a sample. With it, and for other tasks: to stderr.
+
 The target runs on LOADER_ENV_PYTHON (else python3.12); py-spy lies beside the Python that runs this.
 """
 
@@ -15,11 +19,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import BIN, ROUNDS, row
+from bench import BIN, ROUNDS, build, row, turn_us
 
 PYTHON = os.environ.get("LOADER_ENV_PYTHON") or shutil.which("python3.12") or ""
 PYSAMPLE = BIN / "pysample"
 RATE = 1000
+KINDS = {"still": "at rest", "busy": "each waking 20 times a second", "awake": "read in full every time"}
 SHORT, LONG = 1.0, 4.0
 
 # A chain of six frames in each task. `still`: all wait for long. `busy`: each wakes 20 times a second. `awake`: still,
@@ -94,26 +99,21 @@ def sampled(pid: int, seconds: float, folder: Path) -> tuple[float, int]:
     return cpu, int(values["samples"])
 
 
-def per_sample(count: int, kind: str, folder: Path) -> float:
-    """Microseconds of CPU a sample, by the difference of a long and a short run: without what attaching costs."""
-    figures: list[float] = []
+def per_sample(count: int, kind: str, folder: Path) -> tuple[float, float]:
+    """Microseconds of CPU a sample without waking and with it, by the difference of a long and a short run: without what
+    attaching costs."""
+    without: list[float] = []
+    gross: list[float] = []
     with Target(TARGET, str(count), kind) as target:
         for _ in range(max(3, ROUNDS // 2)):
             short, few = sampled(target.process.pid, SHORT, folder)
             long, many = sampled(target.process.pid, LONG, folder)
-            figures.append(1e6 * (long - short) / (many - few))
-    return statistics.median(figures)
-
-
-def timer_floor() -> float:
-    """CPU of a wake-up alone, for the reader of the figures: what an empty loop at the same rate costs here."""
-    code = f"""
-import time
-begin = time.process_time()
-for _ in range(2000): time.sleep(1 / {RATE})
-print(1e6 * (time.process_time() - begin) / 2000)
-"""
-    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+            waking = turn_us([folder / "floor", "0", "N", str(RATE), folder / "nothing"])
+            gross.append(1e6 * (long - short) / (many - few))
+            without.append(gross[-1] - waking)
+    result = statistics.median(without), statistics.median(gross)
+    print(f"{count} tasks, {KINDS[kind]}: {result[0]:.1f} us, {result[1]:.1f} us with waking", file=sys.stderr)
+    return result
 
 
 def against_py_spy(folder: Path) -> tuple[float, float, float]:
@@ -171,12 +171,12 @@ def main() -> None:
         sys.exit("bench: no Python 3.12 to sample: set LOADER_ENV_PYTHON")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        print(f"an empty 1000 Hz loop costs {timer_floor():.1f} us a turn here", file=sys.stderr)
+        build(folder / "floor", "floor.c")
         for count, bar in ((10, 25), (100, 70), (1000, 800)):
-            row(f"pysample_us_per_sample_{count}_tasks", per_sample(count, "still", folder), "us", f"<= {bar}")
-        for count, bar in ((10, 25), (100, 70), (1000, 800)):
-            print(f"{count} tasks, each waking 20 times a second: {per_sample(count, 'busy', folder):.1f} us", file=sys.stderr)
-            print(f"{count} tasks, read in full every time: {per_sample(count, 'awake', folder):.1f} us", file=sys.stderr)
+            row(f"pysample_us_per_sample_{count}_tasks", per_sample(count, "still", folder)[0], "us", f"<= {bar}")
+        for count in (10, 100, 1000):
+            per_sample(count, "busy", folder)
+            per_sample(count, "awake", folder)
         ratio, ours, theirs = against_py_spy(folder)
         print(f"50 busy tasks, 4 s at 1000 Hz: {ours:.3f} s against py-spy's {theirs:.3f} s", file=sys.stderr)
         row("pysample_cpu_to_py_spy", ratio, "ratio", "<= 0.4")

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * The least that sampling costs on this machine: wakes N times at RATE Hz, reads the four sources
  * of the light fields into the void (status every tenth time), and writes as much as procsample
- * does. No parsing. Compared with by procsample.py.
+ * does. No parsing. Compared with by procsample.py; waking alone also by pysample.py.
  *
- *   procsample_floor PID N RATE FILE      (PID 0: only wakes up; RATE 0: without waiting)
+ *   floor PID N RATE FILE      (PID 0: only wakes up; RATE 0: without waiting)
  */
 #include <fcntl.h>
 #include <stdio.h>
