@@ -265,14 +265,15 @@ static bool read_stat(struct procmeter *m, struct proc_stat *st) {
            st->starttime == m->id.starttime;
 }
 
-static bool is_of_status(int v) {
-    return v == METER_CTX_VOLUNTARY || v == METER_CTX_INVOLUNTARY || v == METER_PEAK_RSS;
+static bool is_detail(int v) {
+    return v == METER_CTX_VOLUNTARY || v == METER_CTX_INVOLUNTARY || v == METER_PEAK_RSS ||
+           (v >= METER_IO_READ && v <= METER_IO_WCHAR);
 }
 
 /* What was not asked for stays unknown while the process lives. */
 static void keep_from_falling(struct procmeter *m, unsigned want, int64_t *value) {
     for (int v = 0; v < METER_CUMULATIVE; v++) {
-        if (value[v] == METER_UNKNOWN && !(want & METER_STATUS) && is_of_status(v))
+        if (value[v] == METER_UNKNOWN && !(want & METER_DETAIL) && is_detail(v))
             continue;
         if (value[v] < m->last[v])
             value[v] = m->last[v];
@@ -293,13 +294,14 @@ enum meter_life meter_read(struct procmeter *m, unsigned want, struct meter_read
     r->state = '\0';
     r->pss_ns = r->sockets_ns = 0;
     if (!read_stat(m, &st)) {
-        keep_from_falling(m, METER_STATUS, value);
+        keep_from_falling(m, METER_DETAIL, value);
         return METER_GONE;
     }
     memcpy(r->comm, st.comm, sizeof(r->comm));
-    if (want & METER_STATUS)
+    if (want & METER_DETAIL) {
         read_lines(m, F_STATUS, status_line, sizeof(status_line) / sizeof(status_line[0]), value);
-    read_lines(m, F_IO, io_line, sizeof(io_line) / sizeof(io_line[0]), value);
+        read_lines(m, F_IO, io_line, sizeof(io_line) / sizeof(io_line[0]), value);
+    }
     value[METER_FDS] = count_fds(m);
     if (want & METER_TASKS)
         read_tasks(m, value);
@@ -332,6 +334,6 @@ enum meter_life meter_read(struct procmeter *m, unsigned want, struct meter_read
             value[v] = 0;
         life = METER_ENDED;
     }
-    keep_from_falling(m, life == METER_ALIVE ? want : METER_STATUS, value);
+    keep_from_falling(m, life == METER_ALIVE ? want : METER_DETAIL, value);
     return life;
 }

@@ -24,23 +24,23 @@ enum meter_value {
     METER_ONCPU, /* ns: the CPU clock of the process; in a recorded tree schedstat of all threads */
     METER_RUN_DELAY,     /* ns runnable but waiting for a CPU: schedstat of all threads, with
                             METER_TASKS */
-    METER_IO_READ,       /* bytes from storage: io */
+    METER_IO_READ,       /* bytes from storage: io, with METER_DETAIL */
     METER_IO_WRITE,      /* bytes to storage */
     METER_IO_RCHAR,      /* bytes of read calls, cached or not */
     METER_IO_WCHAR,      /* bytes of write calls */
     METER_MINFLT,        /* faults without I/O: stat */
     METER_MAJFLT,        /* faults with I/O */
     METER_CTX_VOLUNTARY, /* context switches: status of all threads with METER_TASKS, else of the
-                            main thread with METER_STATUS */
+                            main thread with METER_DETAIL */
     METER_CTX_INVOLUNTARY,
-    METER_PEAK_RSS,   /* KiB: VmHWM of status, with METER_STATUS */
+    METER_PEAK_RSS,   /* KiB: VmHWM of status, with METER_DETAIL */
     METER_CUMULATIVE, /* how many there are */
 
     /* Of now. */
     METER_RSS = METER_CUMULATIVE, /* KiB: VmRSS of status, or stat */
     METER_PSS,                    /* KiB: smaps_rollup, with METER_PSS_USS */
     METER_USS,                    /* KiB: its Private_ lines */
-    METER_RSS_ANON,               /* KiB: status, with METER_STATUS */
+    METER_RSS_ANON,               /* KiB: status, with METER_DETAIL */
     METER_RSS_FILE,
     METER_RSS_SHMEM,
     METER_SWAP,
@@ -59,9 +59,9 @@ enum {
     METER_TASKS = 1,      /* two files of every thread */
     METER_PSS_USS = 2,    /* holds up mmap and munmap of the process for some ms a GiB of RSS */
     METER_SOCKET_FDS = 4, /* one readlink a descriptor */
-    METER_STATUS = 8,     /* the dearest file of a process: parts and peak of RSS, swap, switches of
-                             the main thread */
-    METER_STAT_RSS = 16,  /* not dear: RSS of stat even with METER_STATUS. The kernel adds it up
+    METER_DETAIL = 8,     /* status and io, two thirds of what the files of a process cost: parts and
+                             peak of RSS, swap, switches of the main thread, bytes read and written */
+    METER_STAT_RSS = 16,  /* not dear: RSS of stat even with METER_DETAIL. The kernel adds it up
                              less exactly there, so that readings of both are not to be mixed */
 };
 

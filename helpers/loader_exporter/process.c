@@ -203,7 +203,7 @@ static bool is_due(int64_t last, int64_t now, int64_t every) {
 void process_read(struct process *p) {
     const struct process_config *config = p->config;
     int64_t sums[METER_VALUES] = {0}, now = monotonic_ns();
-    unsigned want = METER_STATUS;
+    unsigned want = METER_DETAIL;
 
     if (!is_due(p->read_at, now, config->read_every_ns))
         return;

@@ -45,6 +45,9 @@ static const struct column {
     {"sockets", METER_SOCKETS, NUMBER},
 };
 
+#define COLUMNS (sizeof(column) / sizeof(column[0]))
+_Static_assert(COLUMNS <= METER_VALUES, "the memo has a place for every column");
+
 void rows_clean(char to[65], const char *comm) {
     size_t len = strnlen(comm, 64);
 
@@ -96,21 +99,35 @@ static void row_end(struct buf *out, char *p) {
     out->len = (size_t)(p - out->data);
 }
 
-static char *put_values(char *p, const struct meter_reading *r) {
-    for (size_t i = 0; i < sizeof(column) / sizeof(column[0]); i++)
-        p = put_value(p, r->value[column[i].value], column[i].format);
+static char *put_values(char *p, struct rows_memo *memo, const struct meter_reading *r) {
+    for (size_t i = 0; i < COLUMNS; i++) {
+        int64_t v = r->value[column[i].value];
+        char *end;
+
+        if (memo->of[i].len > 0 && memo->of[i].value == v) {
+            /* All of it, which costs less than its length does; the row has room. */
+            memcpy(p, memo->of[i].text, sizeof(memo->of[i].text));
+            p += memo->of[i].len;
+            continue;
+        }
+        end = put_value(p, v, column[i].format);
+        memo->of[i].value = v;
+        memo->of[i].len = (uint8_t)(end - p);
+        memcpy(memo->of[i].text, p, sizeof(memo->of[i].text));
+        p = end;
+    }
     return p;
 }
 
 void rows_header(struct buf *out) {
     buf_adds(out, "t_s\tpid\tcomm\tstarttime_ticks\tstate\tprocesses");
-    for (size_t i = 0; i < sizeof(column) / sizeof(column[0]); i++)
+    for (size_t i = 0; i < COLUMNS; i++)
         buf_printf(out, "\t%s", column[i].name);
     buf_addc(out, '\n');
 }
 
-void rows_process(struct buf *out, uint64_t t_ns, struct proc_id id, const char *comm, bool alive,
-                  const struct meter_reading *r) {
+void rows_process(struct buf *out, struct rows_memo *memo, uint64_t t_ns, struct proc_id id,
+                  const char *comm, bool alive, const struct meter_reading *r) {
     char *p = row_begin(out, t_ns);
 
     *p++ = '\t';
@@ -122,15 +139,16 @@ void rows_process(struct buf *out, uint64_t t_ns, struct proc_id id, const char 
     *p++ = '\t';
     *p++ = r->state;
     p = put_text(p, alive ? "\t1" : "\t0");
-    row_end(out, put_values(p, r));
+    row_end(out, put_values(p, memo, r));
 }
 
-void rows_total(struct buf *out, uint64_t t_ns, uint64_t processes, const struct meter_reading *r) {
+void rows_total(struct buf *out, struct rows_memo *memo, uint64_t t_ns, uint64_t processes,
+                const struct meter_reading *r) {
     char *p = row_begin(out, t_ns);
 
     p = put_text(p, "\ttotal\ttotal\tn/a\tn/a\t");
     p = num_write(p, processes, 1);
-    row_end(out, put_values(p, r));
+    row_end(out, put_values(p, memo, r));
 }
 
 void rows_thread_header(struct buf *out) {

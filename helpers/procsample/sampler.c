@@ -7,13 +7,12 @@
 
 #include "buf.h"
 #include "err.h"
-#include "rows.h"
 
 /* The tree is looked through, and its sockets are counted, at most this often: ns. */
 #define SCAN_INTERVAL UINT64_C(100000000)
 #define SOCKET_INTERVAL UINT64_C(1000000000)
-/* With --light, status is read at most this often. */
-#define STATUS_INTERVAL UINT64_C(10000000)
+/* With --light, status and io are read at most this often. */
+#define DETAIL_INTERVAL UINT64_C(10000000)
 
 /* One process of the tree. */
 struct target {
@@ -75,7 +74,7 @@ static void write_process(struct sampler *s, uint64_t t, struct target *target, 
         memcpy(target->comm, r->comm, sizeof(target->comm));
         rows_clean(target->clean, r->comm);
     }
-    rows_process(&s->rows.text, t, meter_id(target->meter), target->clean, alive, r);
+    rows_process(&s->rows.text, &s->memo, t, meter_id(target->meter), target->clean, alive, r);
     if (s->opts->per_thread)
         rows_threads(&s->threads.text, t, meter_id(target->meter).pid, meter_tasks(target->meter));
 }
@@ -128,7 +127,7 @@ static uint64_t read_tree(struct sampler *s, uint64_t t, unsigned want, uint64_t
 bool sampler_sample(struct sampler *s) {
     uint64_t at = slots_next(&s->slots), begin = clock_now(), pss_ns = 0, sockets_ns = 0, alive;
     bool pss = pace_is_due(&s->pss, at), sockets = pace_is_due(&s->sockets, at);
-    unsigned want = s->opts->light ? METER_STAT_RSS : METER_STATUS;
+    unsigned want = s->opts->light ? METER_STAT_RSS : METER_DETAIL;
 
     s->last = begin - s->slots.start;
     if (s->samples++ == 0)
@@ -137,9 +136,9 @@ bool sampler_sample(struct sampler *s) {
         scan(s);
         pace_took(&s->scan, at, clock_now() - begin);
     }
-    if (pace_is_due(&s->status, at)) {
-        want |= METER_STATUS;
-        pace_took(&s->status, at, 0);
+    if (pace_is_due(&s->detail, at)) {
+        want |= METER_DETAIL;
+        pace_took(&s->detail, at, 0);
     }
     want |= s->opts->threads ? METER_TASKS : 0;
     want |= pss ? METER_PSS_USS : 0;
@@ -147,7 +146,7 @@ bool sampler_sample(struct sampler *s) {
     total_begin(&s->total);
     alive = read_tree(s, s->last, want, &pss_ns, &sockets_ns);
     total_end(&s->total);
-    rows_total(&s->rows.text, s->last, alive, &s->total.sum);
+    rows_total(&s->rows.text, &s->memo, s->last, alive, &s->total.sum);
     sink_flush(&s->rows);
     if (s->opts->per_thread)
         sink_flush(&s->threads);
@@ -169,7 +168,7 @@ void sampler_open(struct sampler *s, const struct options *opts) {
     s->slots.end = (uint64_t)((double)opts->duration * opts->rate / 1e9 + 1e-6);
     s->scan.interval = opts->tree ? SCAN_INTERVAL : 0;
     s->sockets.interval = opts->light ? 0 : SOCKET_INTERVAL;
-    s->status.interval = opts->light ? STATUS_INTERVAL : 0;
+    s->detail.interval = opts->light ? DETAIL_INTERVAL : 0;
     s->pss.interval = opts->pss_interval;
     sink_open(&s->rows, opts->output);
     if (opts->per_thread)

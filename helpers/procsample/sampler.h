@@ -11,6 +11,7 @@
 #include "options.h"
 #include "procmeter.h"
 #include "proctree.h"
+#include "rows.h"
 #include "sink.h"
 #include "total.h"
 
@@ -20,7 +21,8 @@ struct sampler {
     struct proctree tree;
     struct total total;
     struct slots slots;
-    struct pace scan, pss, sockets, status;
+    struct pace scan, pss, sockets, detail;
+    struct rows_memo memo;
     struct sink rows, threads; /* `threads` with --per-thread only */
     uint64_t samples;
     uint64_t readings;    /* of processes */

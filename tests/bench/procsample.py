@@ -3,11 +3,10 @@
 
 procsample_light_us       reading, parsing, summing up, both rows and the write of them, without the wait for the next sample
 procsample_vs_psutil      that against psutil's oneshot() on the fields that every row has; psutil only reads
-procsample_vs_bare_reads  the whole program at 1000 Hz against a loop that wakes as often, reads the same files and writes as
-                          much, but looks at nothing
+procsample_vs_bare_reads  that against a loop that reads the same files and writes as much, but looks at nothing
 
-What waking costs is the machine's: on a virtual one, after an idle millisecond, it is more than all reading. What both cost
-with it at 1000 Hz, waking alone, and the bare reads without waiting go to stderr. The cost of one sample is
+What waking costs is the machine's: on a virtual one, after an idle millisecond, it is more than all reading. What the whole
+program and its peers cost with it at 1000 Hz, and waking alone, go to stderr. The cost of one sample is
 (cpu(N2) - cpu(N1)) / (N2 - N1): starting up, which takes Python longest, is in neither.
 """
 
@@ -43,8 +42,7 @@ for k in range(samples):
     if pause > 0:
         time.sleep(pause)
     with process.oneshot():
-        process.cpu_times(), process.memory_info(), process.io_counters(), process.num_threads()
-        process.num_fds()
+        process.cpu_times(), process.memory_info(), process.num_threads(), process.num_fds()
 """
 
 # Rounds of a fixed amount of work in 1 s of CPU time, per second of it. The work never leaves the process.
@@ -86,15 +84,15 @@ def main() -> None:
         ratio, ours, peer = paired(
             lambda: turn_us([reading, pid, "N", out]), lambda: turn_us([*psutil, "0"])
         )
-        least = statistics.median(turn_us([floor, pid, "N", "0", out]) for _ in range(ROUNDS))
-        to_floor, paced, _ = paired(
-            lambda: turn_us(light), lambda: turn_us([floor, pid, "N", str(RATE), out])
-        )
+        to_floor, _, least = paired(lambda: turn_us([reading, pid, "N", out]), lambda: turn_us([floor, pid, "N", "0", out]))
+        paced = statistics.median(turn_us(light) for _ in range(ROUNDS))
+        paced_floor = statistics.median(turn_us([floor, pid, "N", str(RATE), out]) for _ in range(ROUNDS))
         paced_peer = statistics.median(turn_us([*psutil, str(RATE)]) for _ in range(ROUNDS))
         waking = statistics.median(turn_us([floor, "0", "N", str(RATE), out]) for _ in range(ROUNDS))
         print(
             f"a sample: procsample {ours:.1f} us, psutil {peer:.1f} us, bare reads and write {least:.1f} us\n"
-            f"at {RATE} Hz, with waking: procsample {paced:.1f} us, psutil {paced_peer:.1f} us, waking alone {waking:.1f} us",
+            f"at {RATE} Hz, with waking: procsample {paced:.1f} us, psutil {paced_peer:.1f} us, bare reads {paced_floor:.1f} us, "
+            f"waking alone {waking:.1f} us",
             file=sys.stderr,
         )
         row("procsample_light_us", ours, "us", "<= 7")

@@ -624,13 +624,13 @@ wall_after() {
     equal "$(header mode) $(header context_switches_of)" "light main thread"
 }
 
-@test "--light above 100 Hz reads parts of RSS and context switches 100 times a second, and they are n/a in between" {
+@test "--light above 100 Hz reads I/O, parts of RSS and context switches 100 times a second, and they are n/a in between" {
     start_target
     run -0 at_once procsample --light --no-tree --rate 1000 --count 501 --output "$ROWS" "$target"
-    for name in rss_anon_kib peak_rss_kib swap_kib ctx_voluntary; do
+    for name in rss_anon_kib peak_rss_kib swap_kib ctx_voluntary io_rchar io_write_bytes; do
         near "$(column "$name" "$target" | grep -vc n/a)" 51 2
     done
-    for name in rss_kib minflt threads io_rchar fds oncpu_s; do
+    for name in rss_kib minflt threads fds oncpu_s cpu_user_s; do
         equal "$(column "$name" "$target" | grep -c n/a || :)" 0 "$name"
     done
     run -0 procsample --light --no-tree --rate 50 --count 5 --output "$ROWS" "$target"
