@@ -456,7 +456,36 @@ time.sleep(3600)'
     cp "$BIN/pysample" "$DIR/pysample"
     run -3 --separate-stderr setpriv --reuid 65534 --regid 65534 --clear-groups "$DIR/pysample" "$PID"
     matches "$stderr" "not allowed to read its memory"
-    matches "$stderr" "--cap-add SYS_PTRACE|ptrace_scope=0"
+    matches "$stderr" "--cap-add SYS_PTRACE|ptrace_scope"
+}
+
+# refused SCOPE USER [COMMAND…]: what is said of a refusal where kernel.yama.ptrace_scope is that.
+refused() {
+    run -3 --separate-stderr unshare --mount bash -c '
+        mount -t tmpfs none /proc/sys/kernel && mkdir /proc/sys/kernel/yama && echo "$1" >/proc/sys/kernel/yama/ptrace_scope
+        exec setpriv --reuid "$2" --clear-groups --bounding-set=-all --inh-caps=-all -- "${@:3}"' refused "$@"
+    matches "${stderr_lines[0]}" "not allowed to read its memory"
+    REFUSAL=${stderr_lines[1]}
+}
+
+@test "where yama refuses, the message says what its scope takes" {
+    [[ $EUID == 0 ]] || fail "needs root, to show another value of kernel.yama.ptrace_scope"
+    PYTHON=$(find_python 12)
+    program '
+import sys, time
+open(sys.argv[1], "w").close()
+time.sleep(3600)'
+    chmod 755 "$DIR"
+    cp "$BIN/pysample" "$DIR/pysample"
+    refused 1 0 "$DIR/pysample" "$PID"
+    matches "$REFUSAL" "scope is 1: launch it with 'pysample -- command', .* sudo sysctl kernel.yama.ptrace_scope=0$"
+    refused 2 0 "$DIR/pysample" "$PID"
+    matches "$REFUSAL" "scope is 2: only root may; run with sudo, or: sudo sysctl kernel.yama.ptrace_scope=0$"
+    refused 3 0 "$DIR/pysample" "$PID"
+    matches "$REFUSAL" "scope is 3: nobody may, not even root"
+    # Another user's process, which yama has nothing to do with.
+    refused 1 65534 "$DIR/pysample" "$PID"
+    matches "$REFUSAL" "run as the user that owns the process or with sudo; .*--cap-add SYS_PTRACE$"
 }
 
 @test "one's own child needs no privileges" {
