@@ -21,6 +21,7 @@ struct run {
     uint64_t grace_ns;
     bool wait_all;
     bool foreground; /* the command stays in our process group */
+    pid_t starter;   /* who started us */
     int cwd;         /* a directory for the command; -1: ours */
     const char *pid_file;
     char *pid_file_new; /* its name until it is whole */

@@ -240,7 +240,7 @@ static int end_tree(struct run *run, int guardian_status) {
 }
 
 int main(int argc, char **argv) {
-    struct run run = {.cwd = -1, .pid_fd = -1, .result = {.fd = -1}};
+    struct run run = {.starter = getppid(), .cwd = -1, .pid_fd = -1, .result = {.fd = -1}};
     int notes[2], status;
     pid_t guardian;
 

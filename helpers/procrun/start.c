@@ -34,6 +34,9 @@ static _Noreturn void become_command(const struct run *run, pid_t guardian, pid_
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != guardian)
         _exit(EX_FAIL);
+    /* Where yama lets only ancestors look into a process (kernel.yama.ptrace_scope=1), who started
+     * us may, and what it starts: a sampler beside the command. Elsewhere the call is unknown. */
+    (void)prctl(PR_SET_PTRACER, (unsigned long)run->starter);
     (void)setpgid(0, group);
     (void)sigaction(SIGTTOU, &normal, NULL);
     (void)sigaction(SIGHUP, &run->hup, NULL);

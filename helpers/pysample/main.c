@@ -186,7 +186,7 @@ static int once(struct session *s) {
     struct buf text = {0};
 
     if (got == A_DENIED) {
-        session_explain_denied(s);
+        session_explain_denied(s, false);
         return EX_FAIL;
     }
     if (got != A_OK)
@@ -247,7 +247,7 @@ int main(int argc, char **argv) {
             enum attach got = session_attach(&s);
 
             if (got == A_DENIED) {
-                session_explain_denied(&s);
+                session_explain_denied(&s, false);
                 exit(EX_FAIL);
             }
             if (got != A_OK)

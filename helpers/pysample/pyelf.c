@@ -15,8 +15,9 @@
 
 #include "buf.h"
 #include "proc.h"
+#include "pydyn.h"
 
-enum { MAPS_MAX = 16 << 20 };
+enum { MAPS_MAX = 16 << 20, SEARCHED_MAX = 16 };
 
 struct image {
     const uint8_t *data;
@@ -91,12 +92,13 @@ static bool search_image(const struct image *im, uint64_t *runtime, uint64_t *ve
         if (!at)
             return false;
         memcpy(&ph, at, sizeof(ph));
-        if (ph.p_type == PT_LOAD && ph.p_vaddr < lowest)
-            lowest = ph.p_vaddr;
+        /* The one that begins the file: patchelf may put another below it. */
+        if (ph.p_type == PT_LOAD && ph.p_offset < 4096 && ph.p_vaddr - ph.p_offset < lowest)
+            lowest = ph.p_vaddr - ph.p_offset;
     }
     if (lowest == UINT64_MAX)
         return false;
-    *base = lowest & ~(uint64_t)4095;
+    *base = lowest;
 
     n = eh.e_shnum < sizeof(sections) / sizeof(sections[0])
             ? eh.e_shnum
@@ -132,23 +134,41 @@ static bool same_file(int fd, const struct mapping *map) {
     return st.st_ino == map->inode;
 }
 
-/* Opens the file behind a mapping, in the target's own mount namespace; a replaced one through
- * map_files. */
+/* Opens the file behind a mapping: in the target's own mount namespace and root, in ours (where
+ * only its root is another), the program itself; what was replaced or deleted, where we have the
+ * rights. */
 static int open_mapped(int procfd, const struct mapping *map) {
-    char path[4200];
-    int fd;
+    char within[4200], through[64];
+    const char *const names[] = {within, map->path, "exe", through};
 
-    (void)snprintf(path, sizeof(path), "root%s", map->path);
-    fd = openat(procfd, path, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0 && same_file(fd, map))
-        return fd;
-    if (fd >= 0)
-        (void)close(fd);
-    (void)snprintf(path, sizeof(path), "map_files/%" PRIx64 "-%" PRIx64, map->start, map->end);
-    return openat(procfd, path, O_RDONLY | O_CLOEXEC);
+    (void)snprintf(within, sizeof(within), "root%s", map->path);
+    (void)snprintf(through, sizeof(through), "map_files/%" PRIx64 "-%" PRIx64, map->start,
+                   map->end);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        int fd = openat(procfd, names[i], O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+        if (fd >= 0 && (names[i] == through || same_file(fd, map)))
+            return fd;
+        if (fd >= 0)
+            (void)close(fd);
+    }
+    return -1;
 }
 
-static bool try_mapping(int procfd, const struct mapping *map, struct py_binary *out) {
+/* Files that hold no Python: a command is looked at 500 times a second until it starts one. */
+static struct mapping searched[SEARCHED_MAX];
+static unsigned int nsearched;
+
+static bool was_searched(const struct mapping *map) {
+    for (unsigned int i = 0; i < nsearched && i < SEARCHED_MAX; i++) {
+        if (searched[i].inode == map->inode && searched[i].major == map->major &&
+            searched[i].minor == map->minor)
+            return true;
+    }
+    return false;
+}
+
+static bool search_file(int procfd, const struct mapping *map, struct py_binary *out) {
     uint64_t runtime = 0, version = 0, base = 0, bias;
     struct image im = {0};
     bool found = false, fixed = false;
@@ -168,13 +188,38 @@ static bool try_mapping(int procfd, const struct mapping *map, struct py_binary 
         }
     }
     (void)close(fd);
-    if (!found)
+    if (!found) {
+        searched[nsearched++ % SEARCHED_MAX] =
+            (struct mapping){.major = map->major, .minor = map->minor, .inode = map->inode};
         return false;
+    }
     bias = fixed ? 0 : map->start - base;
     out->runtime = runtime + bias;
     out->version = version ? version + bias : 0;
-    (void)snprintf(out->path, sizeof(out->path), "%s", map->path);
     return true;
+}
+
+/* In memory first, which is quick and needs no file; builds that export nothing have symbols, or a
+ * section, in the file alone. */
+static bool try_mapping(int procfd, const struct mapping *map, struct py_binary *out) {
+    int memfd = openat(procfd, "mem", O_RDONLY | O_CLOEXEC), refused = memfd < 0 ? errno : 0;
+    bool found = false;
+    struct dyn dyn;
+
+    if (memfd >= 0) {
+        if (dyn_open(&dyn, memfd, map->start)) {
+            out->runtime = dyn_object(&dyn, "_PyRuntime");
+            out->version = dyn_object(&dyn, "Py_Version");
+            found = out->runtime != 0;
+        }
+        (void)close(memfd);
+    }
+    if (!found && !was_searched(map))
+        found = search_file(procfd, map, out);
+    if (found)
+        (void)snprintf(out->path, sizeof(out->path), "%s", map->path);
+    errno = refused;
+    return found;
 }
 
 /* One line of maps: `start-end perms offset major:minor inode   path`. Cuts the line in place. */
@@ -202,30 +247,39 @@ static bool parse_line(char *line, struct mapping *map) {
 bool elf_find_python(int procfd, struct py_binary *out, char *why, size_t why_cap) {
     struct buf maps = {0};
     bool found = false, seen = false;
-    char *line, *rest;
+    char *line, *rest, exe[4200];
+    int refused = 0;
 
     if (!proc_read_all(procfd, "maps", &maps, MAPS_MAX)) {
-        (void)snprintf(why, why_cap, "maps cannot be read: %s", strerror(errno));
+        refused = errno;
+        (void)snprintf(why, why_cap, "maps cannot be read: %s", strerror(refused));
         buf_free(&maps);
+        errno = refused;
         return false;
     }
+    if (proc_readlink(procfd, "exe", exe, sizeof(exe)) < 0)
+        exe[0] = '\0';
     for (line = strtok_r(maps.data, "\n", &rest); line && !found;
          line = strtok_r(NULL, "\n", &rest)) {
         struct mapping map;
-        const char *base;
+        bool named;
 
         if (!parse_line(line, &map) || map.offset != 0)
             continue;
-        base = strrchr(map.path, '/') + 1;
-        if (!strstr(base, "python"))
+        named = strstr(strrchr(map.path, '/'), "python") != NULL;
+        /* A program of any name may have Python in it. */
+        if (!named && strcmp(map.path, exe) != 0)
             continue;
-        seen = true;
+        seen |= named;
         found = try_mapping(procfd, &map, out);
+        if (named && errno)
+            refused = errno;
     }
     buf_free(&maps);
     if (!found)
         (void)snprintf(why, why_cap, "%s",
                        seen ? "a Python file is mapped, but holds no symbol _PyRuntime"
                             : "no Python interpreter is mapped in it");
+    errno = refused;
     return found;
 }

@@ -16,7 +16,7 @@ struct py_binary {
 };
 
 /* Looks through the maps of the process whose /proc/PID is open as `procfd`. False: `why` says what
- * is missing. */
+ * is missing, and errno is EACCES or EPERM where rights are. */
 bool elf_find_python(int procfd, struct py_binary *out, char *why, size_t why_cap);
 
 #endif

@@ -234,7 +234,7 @@ static void attach(struct recorder *r, uint64_t now) {
     case A_REFUSED:
         die(EX_FAIL, "%d: %s", (int)r->s->pid, r->s->why);
     case A_DENIED:
-        session_explain_denied(r->s);
+        session_explain_denied(r->s, r->opt->command != NULL);
         exit(EX_FAIL);
     case A_GONE:
         lost_target(r);

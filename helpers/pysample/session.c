@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -368,19 +369,33 @@ enum attach session_stacks(struct session *s) {
     return A_OK;
 }
 
-void session_explain_denied(const struct session *s) {
+/* kernel.yama.ptrace_scope: '0' to '3', and '0' where the kernel has no yama. */
+static char yama_scope(void) {
     char text[16] = "";
     int root = proc_open_root("/proc");
-    bool yama =
-        proc_read(root, "sys/kernel/yama/ptrace_scope", text, sizeof(text)) > 0 && text[0] != '0';
+    bool there = proc_read(root, "sys/kernel/yama/ptrace_scope", text, sizeof(text)) > 0;
 
     (void)close(root);
+    return there ? text[0] : '0';
+}
+
+void session_explain_denied(const struct session *s, bool launched) {
+    char scope = yama_scope();
+    struct stat st;
+
     warn("%d: %s", (int)s->pid, s->why);
-    if (yama)
-        warn("launch it with 'pysample -- command', which needs no rights, or as root: "
-             "sysctl kernel.yama.ptrace_scope=0");
+    if (scope == '3')
+        warn("kernel.yama.ptrace_scope is 3: nobody may, not even root, until the machine is "
+             "started with another value");
+    else if (scope == '2')
+        warn("kernel.yama.ptrace_scope is 2: only root may; run with sudo, or: "
+             "sudo sysctl kernel.yama.ptrace_scope=%d",
+             launched ? 1 : 0);
+    else if (scope == '1' && !launched && fstat(s->procfd, &st) == 0 && st.st_uid == geteuid())
+        warn("kernel.yama.ptrace_scope is 1: launch it with 'pysample -- command', which needs no "
+             "rights; or run with sudo, or: sudo sysctl kernel.yama.ptrace_scope=0");
     else
-        warn("run as the user that owns the process or as root; in a container: "
+        warn("run as the user that owns the process or with sudo; in a container: "
              "docker run --cap-add SYS_PTRACE");
 }
 

@@ -70,7 +70,7 @@ enum attach session_stacks(struct session *s);
 bool session_alive(const struct session *s);
 
 /* The line that tells how to get the right to read a process. */
-void session_explain_denied(const struct session *s);
+void session_explain_denied(const struct session *s, bool launched);
 
 /* What runs the event loop: "asyncio", "uvloop", "none". */
 const char *session_loop(struct session *s);

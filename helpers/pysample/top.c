@@ -140,7 +140,7 @@ int run_top(struct session *s, const struct run_options *opt) {
     sigset_t set;
 
     if (got == A_DENIED) {
-        session_explain_denied(s);
+        session_explain_denied(s, false);
         return EX_FAIL;
     }
     if (got != A_OK)

@@ -11,7 +11,9 @@
 #include "addrspace.h"
 #include "perfdata.h"
 
-enum { MAX_STACK = 127 }; /* what perf script prints of a stack: PERF_MAX_STACK_DEPTH */
+/* A record holds no more. The kernel keeps kernel.perf_event_max_stack of them, by default 127;
+ * perf script prints that many without --max-stack, however many there are. */
+enum { MAX_STACK = 65536 / 8 };
 
 struct recording {
     struct fold *fold;

@@ -39,7 +39,10 @@ has_cap() {
 check_ptrace() {
     local yama
     yama=$(sys /proc/sys/kernel/yama/ptrace_scope)
-    if has_cap 19; then
+    if [[ $yama == 3 ]]; then
+        miss ptrace "no process can be profiled, not even by root (yama ptrace_scope 3)" \
+            "start the machine with another kernel.yama.ptrace_scope (see /etc/sysctl.d); it cannot be lowered before"
+    elif has_cap 19; then
         ok ptrace "CAP_SYS_PTRACE: every process can be profiled"
     elif [[ $yama == absent || $yama == 0 ]]; then
         ok ptrace "your own processes can be profiled (yama ptrace_scope $yama)"
@@ -48,7 +51,7 @@ check_ptrace() {
             "sudo sysctl kernel.yama.ptrace_scope=0, or run with sudo; in a container: --cap-add SYS_PTRACE"
     else
         miss ptrace "no process can be profiled without CAP_SYS_PTRACE (yama ptrace_scope $yama)" \
-            "run with sudo; scope 3 stays until the machine is restarted"
+            "run with sudo, or: sudo sysctl kernel.yama.ptrace_scope=1"
     fi
 }
 

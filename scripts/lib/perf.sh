@@ -2,9 +2,14 @@
 # The profile of perf: from its text to stacks of Python and C, the figures of how they were joined, the words on the picture.
 # shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 
-# perf_stacks: raw/perf.folded out of raw/perf.script.gz and raw/python.samples.
+# perf_stacks: raw/perf.folded out of raw/perf.script.gz and raw/python.samples, where it is not there already without the text.
 perf_stacks() {
     local script=$RUN/raw/perf.script.gz args=(--summary "$RUN/raw/join.tsv")
+    if [[ ! -e $script && -s $RUN/raw/perf.folded ]]; then
+        join_facts
+        named_facts
+        return 0
+    fi
     if [[ ! -s $script ]]; then
         tool_failed perf-failed "perf recorded nothing that can be read: $(perf_last_words)"
         return 0
@@ -16,6 +21,22 @@ perf_stacks() {
         gzip -dc "$script" | stackfold --annotate >"$RUN/raw/perf.folded" 2>>"$RUN/log/render.log" || :
     fi
     join_facts
+    named_facts
+}
+
+# named_facts: where perf alone names the Python functions: how much stands beneath one; and how much of the stacks of frame
+# pointers was cut at the most frames that the kernel keeps. The first frame is the program's.
+named_facts() {
+    local pct=n/a cut=n/a
+    if [[ $(run_get perf_python) != join ]]; then
+        read -r pct cut < <(awk -F ';' -v max="$(run_get perf_frames_max)" '
+            { w = $0; sub(/.* /, "", w); n += w }
+            /;py::/ { named += w }
+            NF > max { cut += w }
+            END { if (n) printf "%.1f %.1f\n", 100 * named / n, 100 * cut / n }' "$RUN/raw/perf.folded") || :
+    fi
+    if [[ $(run_get perf_python) != fp ]]; then cut=n/a; fi
+    run_set beneath_python_pct "$pct" perf_cut_pct "$cut"
 }
 
 # shorten_waits: of how the kernel puts a thread off the processor, the same ten frames for every wait, the system call stays.
@@ -41,8 +62,8 @@ join_facts() {
 
 # perf_facts: what was sampled. CPU_S: the loader's CPU seconds meanwhile.
 perf_facts() {
-    local samples lost=n/a event
-    event=$(gzip -dc "$RUN/raw/perf.script.gz" 2>/dev/null | grep -aom1 -E '(cycles|cpu-clock|context-switches)[:a-zA-Z]*:' | sed 's/:$//') || :
+    local samples lost=$PERF_LOST event=''
+    [[ ! -e $RUN/raw/perf.script.gz ]] || event=$(gzip -dc "$RUN/raw/perf.script.gz" | grep -aom1 -E '(cycles|cpu-clock|context-switches)[:a-zA-Z]*:' | sed 's/:$//') || :
     samples=$(join_fact samples)
     if [[ $samples == n/a ]]; then
         samples=$(awk '{ n += $NF } END { printf "%.0f\n", n }' "$RUN/raw/perf.folded" 2>/dev/null) || samples=n/a
@@ -70,5 +91,10 @@ perf_words() {
         printf ': %s %% joined, %s us apart (median; at most %s); %s %% by a path seen in another sample, %s %% mismatched, %s %% outside Python' "$(run_get joined_pct)" \
             "$(run_get join_distance_median_us)" "$(run_get join_distance_max_us)" "$(run_get join_guessed_pct)" "$(run_get join_mismatch_pct)" \
             "$(run_get join_outside_python_pct)"
+    elif [[ $(run_get beneath_python_pct) != n/a ]]; then
+        printf ': %s %% beneath a Python function' "$(run_get beneath_python_pct)"
+        if [[ $(run_get perf_cut_pct) == *[1-9]* ]]; then
+            printf ', %s %% cut at %s frames (fewer after: sudo sysctl kernel.perf_event_max_stack=512)' "$(run_get perf_cut_pct)" "$(run_get perf_frames_max)"
+        fi
     fi
 }

@@ -259,6 +259,9 @@ perf_support_end() {
     [[ -z ${LOADER_PID-} ]] || rm -f "/tmp/perf-$LOADER_PID.map" "/tmp/jit-$LOADER_PID.dump"
 }
 
+# perf_frames_max: the kernel keeps no more of a stack of frame pointers.
+perf_frames_max() { cat /proc/sys/kernel/perf_event_max_stack 2>/dev/null || printf 127; }
+
 # perf_start PID: perf, all threads and those to come, and pysample beside it: PERF_PID. The recording holds pieces of the
 # loader's memory, secrets too, so that it stays out of the run folder. Half of the room that is there is its limit.
 perf_start() {
@@ -280,10 +283,28 @@ perf_start() {
     at_exit end_process "$PYSAMPLE_PID" INT 10
 }
 
+# perf_fold: a recording of frame pointers folded as it is, raw/perf.folded: to the stacks that perf's text gives, without the
+# text. False where perf alone can read it.
+perf_fold() {
+    local words=$TMP/fold.words status=0
+    stackfold --annotate "$PERF_DATA" >"$RUN/raw/perf.folded.new" 2>"$words" || status=$?
+    cat "$words" >>"$RUN/log/render.log"
+    if ((status)); then
+        rm "$RUN/raw/perf.folded.new"
+        return 1
+    fi
+    PERF_LOST=$(sed -n 's/.*: perf itself lost \([0-9]*\) samples.*/\1/p' "$words")
+    PERF_LOST=${PERF_LOST:-0}
+    PERF_EVENT=$(perf evlist -i "$PERF_DATA" 2>>"$RUN/log/perf.log" | head -n 1) || :
+    mv "$RUN/raw/perf.folded.new" "$RUN/raw/perf.folded"
+}
+
 # perf_text: the recording as text, raw/perf.script.gz, while the files that its symbols come from are still there.
-# Without --no-inline perf asks addr2line about every address, which takes minutes.
+# Without --no-inline perf asks addr2line about every address, which takes minutes; without --max-stack it shows 127 frames.
 perf_text() {
-    local data=$PERF_DATA flags=(--no-inline --ns --show-lost-events -F 'comm,pid,tid,time,period,event,ip,sym,dso')
+    local data=$PERF_DATA flags=(--no-inline --max-stack 8192 --ns --show-lost-events -F 'comm,pid,tid,time,period,event,ip,sym,dso')
+    PERF_LOST=n/a
+    if [[ $PERF_PYTHON == fp ]] && perf_fold; then return 0; fi
     if ((OFFCPU)); then flags+=(--show-switch-events); fi
     if [[ $PERF_PYTHON == jit ]]; then
         if perf inject --jit -i "$data" -o "$TMP/perf.jit.data" >>"$RUN/log/perf.log" 2>&1; then

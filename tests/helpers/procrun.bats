@@ -602,3 +602,26 @@ END
     until_true 5 grep -q 'sh: is stopped, since it wants the terminal: end it and use --foreground' told
     exec 9>&-
 }
+
+@test "who started it may look into the command where yama asks for that" {
+    # Not every kernel has yama: what is asked of it is written down.
+    cc -shared -fPIC -o asks.so -x c - <<'C'
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int prctl(int what, ...) {
+    unsigned long a[4];
+    va_list args;
+    va_start(args, what);
+    for (int i = 0; i < 4; i++) a[i] = va_arg(args, unsigned long);
+    va_end(args);
+    if (what == PR_SET_PTRACER) dprintf(2, "%d allows %lu\n", getpid(), a[0]);
+    return (int)syscall(SYS_prctl, what, a[0], a[1], a[2], a[3]);
+}
+C
+    run -0 --separate-stderr env ASAN_OPTIONS=verify_asan_link_order=0 LD_PRELOAD="$PWD/asks.so" bash -c \
+        'procrun -- sh -c "echo \$\$" & wait; echo $$'
+    equal "$stderr" "${lines[0]} allows ${lines[1]}"
+}

@@ -9,6 +9,9 @@ PROGRAMS=$FIXTURES/pysample
 setup() {
     DIR=$(mktemp -d)
     STARTED=()
+    # Before a command: without the rights that root has and the owner of a process does not need.
+    PLAIN=()
+    ((EUID)) || PLAIN=(setpriv --bounding-set=-all --inh-caps=-all --)
 }
 
 teardown() {
@@ -362,28 +365,79 @@ time.sleep(1)'
     matches "$stderr" "^pysample: $PID: it runs Python 3\.[0-9]+\.[0-9]+; only 3\.12 and 3\.13 are known$"
 }
 
-@test "a stripped library that was deleted since is read all the same" {
+# of_python EXPRESSION: its value in PYTHON; `v` is sysconfig.get_config_var.
+of_python() {
+    "$PYTHON" -c 'import sys, sysconfig; v = sysconfig.get_config_var; print(eval(sys.argv[1]) or "")' "$1"
+}
+
+# stripped_python: PYTHON as $DIR/app/python with its library, if it has one, and all symbols gone that can go.
+stripped_python() {
     local library
-    PYTHON=$(find_python 12)
-    library=$("$PYTHON" -c 'import sysconfig; v = sysconfig.get_config_var; print(v("LIBDIR") + "/" + v("INSTSONAME") if v("Py_ENABLE_SHARED") else "")')
-    if [[ -n $library ]]; then
-        strip -s -o "$DIR/${library##*/}" "$library"
-    else # a static build: the program itself
-        strip -s -o "$DIR/python" "$PYTHON"
-        PYTHONHOME=$("$PYTHON" -c 'import sys; print(sys.base_prefix)')
-        export PYTHONHOME
-        PYTHON=$DIR/python
-    fi
-    LD_LIBRARY_PATH=$DIR program '
+    library=$(of_python 'v("Py_ENABLE_SHARED") and v("LIBDIR") + "/" + v("INSTSONAME")')
+    mkdir -p "$DIR/app"
+    strip -s -o "$DIR/app/python" "$(of_python sys._base_executable)"
+    [[ -z $library ]] || strip -s -o "$DIR/app/${library##*/}" "$library"
+    cat >"$DIR/rests.py" <<'PY'
 import asyncio, sys
+async def inner(): await asyncio.sleep(3600)
 async def main():
-    open(sys.argv[1], "w").close()
-    await asyncio.sleep(3600)
-asyncio.run(main())'
-    run -0 grep -q "$DIR" "/proc/$PID/maps"
-    rm -f "$DIR"/libpython* "$DIR/python"
-    run -0 --separate-stderr pysample --pstree "$PID"
-    matches "$output" $'\n    main \\(program.py:5\\)\n    sleep '
+    asyncio.get_running_loop().call_later(0.05, lambda: open(sys.argv[1], "w").close())
+    await inner()
+asyncio.run(main())
+PY
+}
+
+# main_rests [COMMAND…]: pysample, run by that command, sees where the program rests.
+main_rests() {
+    run -0 --separate-stderr "$@" pysample --json "$PID"
+    equal "$(jq -r '.tasks[] | .frames[:2] + [.state, .waits_for] | join(" ")' <<<"$output")" \
+        "main (rests.py:5) inner (rests.py:2) waiting [sleep 3600s]"
+}
+
+deleted() {
+    rm -f "$DIR/ready"
+    stripped_python
+    start "${PLAIN[@]}" env "PYTHONHOME=$(of_python sys.base_prefix)" "LD_LIBRARY_PATH=$DIR/app" \
+        "$DIR/app/python" "$DIR/rests.py" "$DIR/ready"
+    until_true 20 test -e "$DIR/ready"
+    run -0 grep -q "$DIR/app/" "/proc/$PID/maps"
+    rm -r "$DIR/app"
+    main_rests
+    main_rests "${PLAIN[@]}"
+    kill -9 "$PID"
+}
+
+@test "a stripped Python that was deleted since is read all the same, and needs no more rights" { each_python deleted; }
+
+# rests_in LIBRARY FLAG…: a program of any name and a fixed address that has this libpython in it rests, and is seen.
+rests_in() {
+    rm -f "$DIR/ready"
+    printf '%s\n' 'extern const unsigned long Py_Version;' 'int Py_BytesMain(int, char **);' \
+        'int main(int n, char **args) { return Py_Version ? Py_BytesMain(n, args) : 1; }' >"$DIR/embeds.c"
+    cc -fno-pie -no-pie -o "$DIR/embeds" "$DIR/embeds.c" "$@"
+    equal "$(od -An -tu2 -j16 -N2 "$DIR/embeds" | tr -d ' ')" 2 "ELF type (2 is ET_EXEC)"
+    start "${PLAIN[@]}" env "PYTHONHOME=$(of_python sys.base_prefix)" "LD_LIBRARY_PATH=${1%/*}" "$DIR/embeds" "$DIR/rests.py" "$DIR/ready"
+    until_true 20 test -e "$DIR/ready" || fail "$(<"$DIR/program.out")"
+    main_rests "${PLAIN[@]}"
+    kill -9 "$PID"
+    FIXED+=("${1##*/}")
+}
+
+fixed() {
+    local shared static needs
+    stripped_python
+    shared=$(of_python 'v("LIBDIR") + "/" + v("LDLIBRARY")')
+    static=$(of_python 'v("LIBPL") + "/" + v("LIBRARY")')
+    read -ra needs <<<"$(of_python '" ".join(v(k) for k in ("LIBS", "SYSLIBS", "MODLIBS"))')"
+    [[ $shared != *.so || ! -e $shared ]] || rests_in "$shared"
+    [[ ! -e $static ]] || rests_in "$static" -Wl,--export-dynamic "${needs[@]}"
+}
+
+@test "a program that is not position-independent and has Python in it, shared or static, is read" {
+    FIXED=()
+    each_python fixed
+    ((${#FIXED[@]})) || fail "no libpython of any Python: install libpython3.12-dev, or set PYTHON312 to a Python that has it"
+    echo "# with ${FIXED[*]}" >&3
 }
 
 @test "a process that is not there is a failure" {
@@ -402,12 +456,40 @@ time.sleep(3600)'
     cp "$BIN/pysample" "$DIR/pysample"
     run -3 --separate-stderr setpriv --reuid 65534 --regid 65534 --clear-groups "$DIR/pysample" "$PID"
     matches "$stderr" "not allowed to read its memory"
-    matches "$stderr" "--cap-add SYS_PTRACE|ptrace_scope=0"
+    matches "$stderr" "--cap-add SYS_PTRACE|ptrace_scope"
+}
+
+# refused SCOPE USER [COMMAND…]: what is said of a refusal where kernel.yama.ptrace_scope is that.
+refused() {
+    run -3 --separate-stderr unshare --mount bash -c '
+        mount -t tmpfs none /proc/sys/kernel && mkdir /proc/sys/kernel/yama && echo "$1" >/proc/sys/kernel/yama/ptrace_scope
+        exec setpriv --reuid "$2" --clear-groups --bounding-set=-all --inh-caps=-all -- "${@:3}"' refused "$@"
+    matches "${stderr_lines[0]}" "not allowed to read its memory"
+    REFUSAL=${stderr_lines[1]}
+}
+
+@test "where yama refuses, the message says what its scope takes" {
+    [[ $EUID == 0 ]] || fail "needs root, to show another value of kernel.yama.ptrace_scope"
+    PYTHON=$(find_python 12)
+    program '
+import sys, time
+open(sys.argv[1], "w").close()
+time.sleep(3600)'
+    chmod 755 "$DIR"
+    cp "$BIN/pysample" "$DIR/pysample"
+    refused 1 0 "$DIR/pysample" "$PID"
+    matches "$REFUSAL" "scope is 1: launch it with 'pysample -- command', .* sudo sysctl kernel.yama.ptrace_scope=0$"
+    refused 2 0 "$DIR/pysample" "$PID"
+    matches "$REFUSAL" "scope is 2: only root may; run with sudo, or: sudo sysctl kernel.yama.ptrace_scope=0$"
+    refused 3 0 "$DIR/pysample" "$PID"
+    matches "$REFUSAL" "scope is 3: nobody may, not even root"
+    # Another user's process, which yama has nothing to do with.
+    refused 1 65534 "$DIR/pysample" "$PID"
+    matches "$REFUSAL" "run as the user that owns the process or with sudo; .*--cap-add SYS_PTRACE$"
 }
 
 @test "one's own child needs no privileges" {
-    [[ $EUID == 0 ]] || fail "needs root, to give its capabilities up"
-    run -0 --separate-stderr setpriv --bounding-set=-all --inh-caps=-all -- pysample --wall "$DIR/wall" \
+    run -0 --separate-stderr "${PLAIN[@]}" pysample --wall "$DIR/wall" \
         --summary "$DIR/summary" -- "$(find_python 12)" -c 'import asyncio; asyncio.run(asyncio.sleep(0.2))'
     run -0 grep -q ';\[sleep 0.2s\] ' "$DIR/wall"
 }
@@ -423,6 +505,60 @@ time.sleep(3600)'
     STARTED+=("$PID")
     run -0 --separate-stderr pysample --json "$PID"
     equal "$(jq -r '.threads[0] | "\(.tid) \(.state)"' <<<"$output")" "1 [blocked: clock_nanosleep]"
+}
+
+# container COMMAND…: by it, a process with mounts, a root and process ids of its own, on whose files an update has been.
+container() {
+    rm -rf "$DIR/ready" "$DIR/inside" "$DIR/copied"
+    mkdir -p "$DIR/root"
+    stripped_python
+    cp "$BIN/pysample" "$DIR/pysample"
+    cat >"$DIR/within" <<'SH'
+set -eu
+mount -t tmpfs none "$1/root"
+cd "$1/root"
+mkdir -p app bin dev inner lib lib64 old out proc upper usr work
+for dir in bin dev lib lib64 usr; do mount --rbind "/$dir" "$dir"; done
+mount --rbind "$2" inner
+mount --bind "$1" out
+mount -t proc none proc
+mount -t overlay -o "lowerdir=$1/app,upperdir=upper,workdir=work" none app || { cp -r out/app/. app && touch out/copied; }
+pivot_root . old
+umount -l old
+PYTHONHOME=/inner LD_LIBRARY_PATH=/app /app/python /out/rests.py /out/ready &
+pid=$!
+until [[ -e /out/ready ]]; do read -rt 0.02 <> <(:) || :; done
+rm /app/*
+/out/pysample --json "$pid" >/out/inside.new
+mv /out/inside.new /out/inside
+wait
+SH
+    start "$@" bash "$DIR/within" "$DIR" "$(of_python sys.base_prefix)"
+    until_true 20 test -e "$DIR/inside" || fail "$(<"$DIR/program.out")"
+    [[ ! -e $DIR/copied ]] || echo '# no overlay can be mounted here: files were copied in its place' >&3
+    for _ in 1 2; do read -rd ' ' PID <"/proc/$PID/task/$PID/children"; done
+    STARTED+=("$PID")
+}
+
+contained() {
+    container "$@"
+    run -0 grep -q ' /app/' "/proc/$PID/maps"
+    [[ ! -e /app ]] || fail "what is there in the container is here too"
+    main_rests
+    main_rests "${PLAIN[@]}"
+    # From within, ids are others; else it is the same.
+    equal "$(jq -c '.threads, .tasks' "$DIR/inside")" "$(jq -c '.threads, .tasks' <<<"$output")"
+    kill -9 "$PID"
+}
+
+@test "in a container that any user can make Python is read from outside and from within" {
+    each_python contained unshare --user --map-root-user --mount --pid --fork
+}
+
+@test "in a container made by root Python is read from outside and from within" {
+    [[ $EUID == 0 ]] || fail "needs root, to make a mount namespace"
+    PLAIN=()
+    each_python contained unshare --mount --pid --fork
 }
 
 @test "memory with words changed at random neither crashes nor hangs the reader" {

@@ -31,6 +31,16 @@ on() {
     matches "$output" 'miss  ptrace '
 }
 
+@test "yama 3 bars root too, and yama 2 does not" {
+    cp -r "$FIXTURES/machines/yama3" "$BATS_TEST_TMPDIR"
+    printf 'CapEff:\t000001ffffffffff\n' >"$BATS_TEST_TMPDIR/yama3/proc/self/status"
+    DOCTOR_ROOT=$BATS_TEST_TMPDIR/yama3 run -1 "$ROOT/scripts/doctor"
+    matches "$output" 'miss  ptrace .*not even by root'
+    echo 2 >"$BATS_TEST_TMPDIR/yama3/proc/sys/kernel/yama/ptrace_scope"
+    DOCTOR_ROOT=$BATS_TEST_TMPDIR/yama3 run "$ROOT/scripts/doctor"
+    matches "$output" 'ok    ptrace '
+}
+
 @test "a container without SYS_PTRACE, with little memory, is named as one" {
     run on container
     matches "$output" 'hint  container .*without CAP_SYS_PTRACE'

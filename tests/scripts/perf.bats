@@ -13,7 +13,7 @@ teardown() {
 }
 
 # recorded CODE PYTHON [FLAG…]: the truth program, ended as programs end, launched and recorded as profile-perf does it from
-# its first moment (STARTUP=1); then CODE. Its own figures are in $OUT/truth.
+# its first moment (STARTUP=1), with what BEFORE changes of that; then CODE. Its own figures are in $OUT/truth.
 recorded() {
     local code=$1
     shift
@@ -25,9 +25,10 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 PY
     bash -c '
         . "$ROOT/scripts/lib/common.sh"
-        for part in env run tools target flow report perf; do . "$ROOT/scripts/lib/$part.sh"; done
+        for part in env run tools target flow report wall perf; do . "$ROOT/scripts/lib/$part.sh"; done
         options_load
         RATE=499
+        '"${BEFORE-}"'
         make_tmp
         run_new profile-perf
         run_set off_cpu 0
@@ -43,7 +44,7 @@ PY
         [[ ! -e /tmp/jit-$LOADER_PID.dump ]] || echo "stopped too late"
         { pause 0.5; kill -CONT "$LOADER_PID"; } &
         perf_python
-        run_set perf_python "$PERF_PYTHON" perf_python_why "$PERF_PYTHON_WHY"
+        run_set perf_python "$PERF_PYTHON" perf_python_why "$PERF_PYTHON_WHY" perf_frames_max "$(perf_frames_max)"
         perf_start "$LOADER_PID"
         wait "$LOADER_PID"
         wait "$PERF_PID" || :
@@ -79,4 +80,52 @@ beneath() {
     equal "$output" 'failed 1'
     matches "$stderr" 'perf-failed. perf inject --jit failed: .*no libelf'
     equal "$(jq -r .perf_python_why "$OUT/run.json")" 'no Python frames: perf inject --jit failed'
+}
+
+# by_frame_pointers PYTHON [CHANGE]: recorded so, whatever the interpreter can do. What perf's text makes of the recording: $OUT/by_text.
+by_frame_pointers() {
+    BEFORE='
+        perf_python() { PERF_PYTHON=fp PERF_GRAPH=fp PERF_PYTHON_WHY="Python frames by -X perf and frame pointers"; }
+        eval "really_$(declare -f perf_text)"
+        perf_text() {
+            perf script --no-inline -i "$PERF_DATA" 2>/dev/null | stackfold --annotate >"$OUT/by_text"
+            '"${2-}"'
+            really_perf_text
+        }' run -0 --separate-stderr recorded '
+        OFFCPU=0 CPU_S=n/a
+        perf_facts
+        perf_words
+        cp "$RUN/run.json" "$OUT"
+        [[ ! -e $RUN/raw/perf.script.gz ]] || touch "$OUT/has_text"' "$1"
+    # The weight that has the same stack in both, and all of it.
+    read -r same all < <(awk '{ w = $NF; sub(/ [0-9]+$/, "") }
+        FNR == NR { text[$0] = w; next }
+        { all += w; same += w < text[$0] ? w : text[$0] + 0 }
+        END { print same, all }' "$OUT/by_text" "$OUT/perf.folded")
+    ((all >= 200)) || fail "$all samples"
+    ((same * 1000 >= all * 995)) || fail "$same of $all samples have the stack of perf script"
+    equal "$(jq -r .samples "$OUT/run.json")" "$all"
+}
+
+@test "a recording of frame pointers is folded as it is, to the stacks that perf's text gives" {
+    local python
+    python=$(find_python 12)
+    by_frame_pointers "$python"
+    [[ ! -e $OUT/has_text ]] || fail "perf was asked for its text"
+    equal "$(jq -r '.samples_missed' "$OUT/run.json")" 0
+    matches "$output" "$all samples of CPU time by (cycles|cpu-clock)[^ ]* .*frame pointers: [0-9.]+ % beneath a Python function"
+    if [[ $("$python" -c 'import sysconfig; print(sysconfig.get_config_var("CFLAGS"))') != *-fno-omit-frame-pointer* ]]; then
+        echo "# $python has no frame pointers: what its stacks hold was not looked at" >&3
+        return
+    fi
+    chain='py::<module>:[^;]*perf_truth.py.*;py::main:.*;py::alpha:.*;py::timed:.*;py::a_collects:|;Py_FinalizeEx'
+    # Or in the end of the interpreter, which collects all.
+    (($(beneath gc_collect_main "$chain") >= 95)) || fail "$(beneath gc_collect_main "$chain") % of gc stand beneath their chain"
+    chain='py::<module>:[^;]*perf_truth.py.*;py::main:.*;py::(alpha|beta):.*;py::timed:.*;py::[ab]_sorts:'
+    (($(beneath list_sort "$chain") >= 95)) || fail "$(beneath list_sort "$chain") % of sorting stand beneath their chain"
+}
+
+@test "where a recording of frame pointers is not understood, perf's text is taken" {
+    by_frame_pointers "$(find_python 12)" 'stackfold() { [[ ${!#} != *perf.data ]] || return 3; command stackfold "$@"; }'
+    [[ -e $OUT/has_text ]] || fail "no text of perf"
 }
