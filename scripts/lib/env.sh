@@ -12,7 +12,7 @@ DEB_OF=(
 # need_debs COMMAND…: installs the packages of those commands that are missing, and only those. `venv`, `libc` and
 # names of header files are asked for by what shows them.
 need_debs() {
-    local c pair missing=() sudo=() install=()
+    local c pair missing=() so_far
     for c in "$@"; do
         case $c in
             venv) python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv) ;;
@@ -38,17 +38,56 @@ need_debs() {
         esac
     done
     ((${#missing[@]})) || return 0
-    install=(apt-get install -y --no-install-recommends "${missing[@]}")
-    ((EUID == 0)) || sudo=(sudo -n)
-    if ! command -v apt-get >/dev/null || { ((EUID)) && ! sudo -n true 2>/dev/null; }; then
-        die 3 packages-missing "missing: ${missing[*]}, and no right to install them. Run: sudo ${install[*]}"
+    DEBS_INSTALL=(apt-get install -y --no-install-recommends "${missing[@]}")
+    if ! command -v apt-get >/dev/null || ! as_root "to install ${missing[*]}"; then
+        die 3 packages-missing "missing: ${missing[*]}, and no right to install them. Run: sudo ${DEBS_INSTALL[*]}"
     fi
+    need_cache
     say "installing Debian packages: ${missing[*]}"
-    # An image's package lists may be absent or years old: they are fetched when the first try fails.
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}" >"$(setup_log)" 2>&1 ||
-        { "${sudo[@]}" apt-get update && "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}"; } >>"$(setup_log)" 2>&1 ||
-        die 3 packages-missing "could not install ${missing[*]} (see $(setup_log)). Run: sudo apt-get update && sudo ${install[*]}"
+    # The part of the log that is this installation's.
+    printf '\n' >>"$(setup_log)"
+    so_far=(debs_so_far $(($(stat -c %s "$(setup_log)") + 1)))
+    with_progress "installing Debian packages" install_debs ||
+        die 3 packages-missing "could not install ${missing[*]} (see $(setup_log)). Run: sudo apt-get update && sudo ${DEBS_INSTALL[*]}"
     [[ " $* " != *' perf '* ]] || perf_find || :
+}
+
+# as_root WHAT_FOR: SUDO, the words before a command that only root may run. Where there is a terminal sudo asks for the
+# password itself, after a line that says what for; elsewhere the rights are there without one, or it is false.
+as_root() {
+    SUDO=()
+    ((EUID)) || return 0
+    command -v sudo >/dev/null || return
+    SUDO=(sudo -n)
+    "${SUDO[@]}" true 2>/dev/null && return
+    [[ -t 2 ]] && { : </dev/tty; } 2>/dev/null || return
+    say "sudo asks for your password, $1"
+    SUDO=(sudo)
+    "${SUDO[@]}" -v
+}
+
+# An image's package lists may be absent or years old: they are fetched when the first try fails. On a machine that has
+# just started another apt-get may be at work, which is waited for.
+install_debs() {
+    local install=("${SUDO[@]}" env LC_ALL=C DEBIAN_FRONTEND=noninteractive "${DEBS_INSTALL[@]}" -o DPkg::Lock::Timeout=300)
+    "${install[@]}" || { "${SUDO[@]}" apt-get update && "${install[@]}"; }
+}
+
+# debs_so_far BYTE: how far apt is, by its own lines in the set-up log from that byte on.
+debs_so_far() {
+    tail -c "+$1" "$(setup_log)" | awk '
+        { sub(/\r$/, "") }
+        NF { last = $0 }
+        / newly installed,/ { all = $1 + $3; split("", n); doing = "" }
+        /^Get:/ { doing = "fetched"; package = $5 }
+        /^Unpacking / { doing = "unpacked"; package = $2 }
+        /^Setting up / { doing = "set up"; package = $3 }
+        /^(Get:|Unpacking |Setting up )/ { n[doing]++ }
+        END {
+            sub(/:.*/, "", package)
+            if (all && doing) printf "%s %d of %d (%s)", doing, n[doing], all, package
+            else printf "%s", substr(last, 1, 60)
+        }'
 }
 
 is_ubuntu() { grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null; }
@@ -87,16 +126,18 @@ need_helpers() {
         die 3 build-failed "the helpers could not be built (messages above). Try: make clean, then make helpers V=1"
 }
 
-setup_log() {
-    mkdir -p "$CACHE"
-    printf '%s/setup.log' "$CACHE"
+need_cache() {
+    mkdir -p "$CACHE" 2>/dev/null && [[ -w $CACHE ]] ||
+        die 3 cache-unwritable "cannot write to $CACHE. Set XDG_CACHE_HOME to a folder that you can write to"
 }
+
+setup_log() { printf '%s/setup.log' "$CACHE"; }
 
 # env_build NAME PYTHON_KEY BUILDER FILE…: sets ENV_DIR to the environment of these requirement files, and builds it by
 # `BUILDER DIR` when it is not there. It is built under another name and renamed last, so that an install that was
 # interrupted never looks finished, and two that run at once do not meet: the later waits for the earlier.
 env_build() {
-    local name=$1 key=$2 builder=$3 hash lock
+    local name=$1 key=$2 builder=$3 hash lock so_far
     shift 3
     hash=$({
         printf '%s\n' "$key"
@@ -104,8 +145,7 @@ env_build() {
     } | sha256sum)
     ENV_DIR=$CACHE/$name-${hash:0:16}
     [[ -e $ENV_DIR/.complete ]] && return 0
-    mkdir -p "$CACHE" 2>/dev/null && [[ -w $CACHE ]] ||
-        die 3 cache-unwritable "cannot write to $CACHE. Set XDG_CACHE_HOME to a folder that you can write to"
+    need_cache
     exec {lock}>"$CACHE/.lock-$name"
     flock -n "$lock" || {
         say "another set-up of the $name environment runs: waiting for it"
@@ -116,7 +156,8 @@ env_build() {
         # inside hold it; the mark of completeness is what comes last.
         rm -rf "$ENV_DIR"
         say "building the $name environment in $ENV_DIR"
-        with_progress "$name environment" "$ENV_DIR" "$builder" "$ENV_DIR" || {
+        so_far=(env_so_far "$ENV_DIR")
+        with_progress "$name environment" "$builder" "$ENV_DIR" || {
             rm -rf "$ENV_DIR"
             tail -n 5 "$(setup_log)" >&2
             die 3 environment-failed "the $name environment could not be built (see $(setup_log)). Is the network there?"
@@ -127,18 +168,18 @@ env_build() {
     exec {lock}>&-
 }
 
-# with_progress WHAT FOLDER COMMAND…: runs it with its output in the set-up log, and says how far it is: what is in the
-# folder so far and what it does now; on a terminal in one line, elsewhere every ten seconds.
+# with_progress WHAT COMMAND…: runs it with its output in the set-up log, and says for how long and how far it is, which
+# the command in the caller's `so_far` prints; on a terminal in one line, elsewhere every ten seconds.
 with_progress() {
-    local what=$1 dir=$2 pid status=0 began=$SECONDS next=$((SECONDS + 10)) line
-    shift 2
+    local what=$1 pid status=0 began=$SECONDS next=$((SECONDS + 10)) line
+    shift
     "$@" >>"$(setup_log)" 2>&1 &
     pid=$!
     # A signal that ends this script ends the build too.
     at_exit kill "$pid"
     while alive "$pid"; do
         if [[ -t 2 ]] || ((SECONDS >= next)); then
-            line="$what: $((SECONDS - began)) s, $(du -sm "$dir" 2>/dev/null | cut -f1 || :) MB; $(tail -n 1 "$(setup_log)" | cut -c1-60)"
+            line="$what: $((SECONDS - began)) s, $("${so_far[@]}")"
             if [[ -t 2 ]]; then live "$line"; else say "$line"; fi
             next=$((SECONDS + 10))
         fi
@@ -146,7 +187,13 @@ with_progress() {
     done
     wait "$pid" || status=$?
     unset 'EXIT_STEPS[-1]'
+    live_clear
     return "$status"
+}
+
+# env_so_far DIR: what is in the folder so far, and what is done now.
+env_so_far() {
+    printf '%s MB; %s' "$(du -sm "$1" 2>/dev/null | cut -f1 || :)" "$(tail -n 1 "$(setup_log)" | cut -c1-60)"
 }
 
 build_tools_env() {
@@ -186,10 +233,8 @@ build_pushgateway() { unpack_deb prometheus-pushgateway "$1" && "$1/usr/bin/prom
 
 # unpack_deb PACKAGE DIR: what it holds, below DIR.
 unpack_deb() (
-    local sudo=()
-    ((EUID == 0)) || sudo=(sudo -n)
     mkdir -p "$2" && cd "$2" || return
-    apt-get download "$1" || { "${sudo[@]}" apt-get update && apt-get download "$1"; } || return
+    apt-get download "$1" || { as_root "to fetch the package lists" && "${SUDO[@]}" apt-get update && apt-get download "$1"; } || return
     dpkg-deb -x "$1"_*.deb . && rm "$1"_*.deb
 )
 
