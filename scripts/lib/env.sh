@@ -28,6 +28,8 @@ need_debs() {
                     chromium_program >/dev/null || missing+=(chromium)
                 fi
                 ;;
+            # Of the distribution's own 3.12; any other brings its own.
+            python3.12-dev) [[ -e /usr/include/python3.12/Python.h ]] || missing+=(libpython3.12-dev) ;;
             clang-rt) compgen -G '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan-*.a' >/dev/null || missing+=("$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/libclang-rt-\1-dev/p')") ;;
             *)
                 command -v "$c" >/dev/null && continue
@@ -324,6 +326,8 @@ find_cpython() {
 # uvloop and Cython. PYTHON313=none goes without 3.13.
 need_test_env() {
     PYTHON312=$BASE_PYTHON
+    # A test compiles a module for it.
+    [[ $BASE_PYTHON != /usr/bin/* ]] || need_debs python3.12-dev
     [[ -n ${PYTHON313-} ]] || PYTHON313=$(find_cpython 13) ||
         die 3 no-python-3.13 "no CPython 3.13 found (PYTHON313, python3.13 on PATH, pyenv, uv). Install it, or set PYTHON313=none to test without"
     env_build test "$("$BASE_PYTHON" -VV)" build_test_env "$ROOT/scripts/env/test.txt"
