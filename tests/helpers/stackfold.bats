@@ -263,10 +263,13 @@ record() {
 @test "Python's own map of its functions is read with a recording" {
     cd "$BATS_TEST_TMPDIR"
     # Without frame pointers only a sample in the map's own code, one of a hundred, names a function of it: two seconds.
-    record -- "$LOADER_ENV_PYTHON" -X perf -c 'def spin(n):
+    record -- "$LOADER_ENV_PYTHON" -X perf -c 'import os
+open("pid", "w").write(str(os.getpid()))
+def spin(n):
     return n if n == 0 else spin(n - 1)
 for i in range(600000): spin(50)'
     same_as_perf 99 perf.data
+    rm "/tmp/perf-$(<pid).map"
     grep -q 'py::spin' direct
 }
 

@@ -77,10 +77,12 @@ bare_path() {
     export BARE
 }
 
-# not_root PATH CODE: with_env's CODE by a user who is not root there, but owns the files here.
+# not_root PATH CODE: with_env's CODE by a user who is not root, but may read and write the files here.
 not_root() {
+    local user=()
+    ((EUID)) || user=(setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=+dac_override --ambient-caps=+dac_override)
     export -f with_env
-    CODE=$2 unshare --user env PATH="$1" bash -c 'with_env "$CODE"'
+    CODE=$2 "${user[@]}" env PATH="$1" bash -c 'with_env "$CODE"'
 }
 
 # A sudo that wants the password `open`, once; each of its calls is a line in sudo.log.
