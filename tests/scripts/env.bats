@@ -133,7 +133,7 @@ on_terminal() {
             : >"$BATS_TEST_TMPDIR/go"
         fi
         until_true 10 test -e "$BATS_TEST_TMPDIR/ended"
-    ) 3>&- | script -qefc 'not_root "$BARE" "need_debs jq gnuplot"; echo "status $?"; : >"$BATS_TEST_TMPDIR/ended"' /dev/null >"$SCREEN" 3>&-
+    ) 3>&- | SHELL=$BASH script -qefc 'not_root "$BARE" "need_debs jq gnuplot"; echo "status $?"; : >"$BATS_TEST_TMPDIR/ended"' /dev/null >"$SCREEN" 3>&-
 }
 
 @test "on a terminal sudo asks for the password after a line that says what for, and the screen says how far apt is" {
