@@ -110,7 +110,7 @@ perf_package() {
 perf_find() {
     local perf
     perf --version >/dev/null 2>&1 && return 0
-    for perf in /usr/lib/linux-tools/*/perf; do
+    for perf in "${LINUX_TOOLS:-/usr/lib/linux-tools}"/*/perf; do # another folder in the tests
         "$perf" --version >/dev/null 2>&1 || continue
         PATH=${perf%/*}:$PATH
         return 0

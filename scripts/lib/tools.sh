@@ -217,14 +217,14 @@ perf_refused() {
     die 3 perf-refused "perf may not record $PERF_EVENT (perf_event_paranoid $level: ${1%%$'\n'*}). Run: sudo sysctl kernel.perf_event_paranoid=1; in a container: --cap-add PERFMON, or --privileged"
 }
 
-# perf_python: how Python functions get into the picture, by what the loader's interpreter can do: PERF_PYTHON is jit, fp
-# or join, PERF_PYTHON_WHY the words for it, PERF_GRAPH how perf walks the stack.
+# perf_python: how Python functions get into the picture, by what the loader's interpreter can do: PERF_PYTHON is jit or
+# join, PERF_PYTHON_WHY the words for it. Not by frame pointers, though some interpreters (Ubuntu's) keep them for perf: the
+# extension modules of the loader have none, and what calls those would be lost.
 perf_python() {
-    local exe flags='' minor=0 support=0 waits=0
+    local exe minor=0 support=0 waits=0
     exe=$(readlink "/proc/$LOADER_PID/exe") || :
-    read -r minor flags < <("$exe" -c 'import sys, sysconfig as s; print(sys.version_info[1], s.get_config_var("PY_CORE_CFLAGS"), s.get_config_var("CFLAGS"))' 2>/dev/null) || :
+    minor=$("$exe" -c 'import sys; print(sys.version_info[1])' 2>/dev/null) || :
     if grep -qz '^PYTHONPERFSUPPORT=1' "/proc/$LOADER_PID/environ" 2>/dev/null || [[ -e /tmp/perf-$LOADER_PID.map ]]; then support=1; fi
-    PERF_GRAPH=dwarf,$PERF_STACK_BYTES
     # STARTUP=1 comes here before the interpreter has written its dump, which is the first thing that it does.
     if ((support && minor >= 13)) && grep -qz '^PYTHON_PERF_JIT_SUPPORT=1' "/proc/$LOADER_PID/environ" 2>/dev/null; then
         until [[ -e /tmp/jit-$LOADER_PID.dump ]] || ((waits++ == 100)) || ! alive "$LOADER_PID"; do pause 0.02; done
@@ -232,10 +232,6 @@ perf_python() {
     if [[ -e /tmp/jit-$LOADER_PID.dump ]]; then
         PERF_PYTHON=jit
         PERF_PYTHON_WHY='Python frames by perf_jit'
-    elif ((support)) && [[ $flags == *-fno-omit-frame-pointer* ]]; then
-        PERF_PYTHON=fp
-        PERF_GRAPH=fp
-        PERF_PYTHON_WHY='Python frames by -X perf and frame pointers'
     else
         PERF_PYTHON='join'
         PERF_PYTHON_WHY='C stacks by perf joined with Python stacks by pysample'
@@ -268,7 +264,7 @@ perf_start() {
     PERF_LIMIT_MIB=$((room / 2))
     # perf takes a duration as a command to wait for.
     [[ -z $DURATION ]] || args=(-- sleep "$DURATION")
-    job perf perf record -k mono -e "$PERF_EVENT" "${PERF_ARGS[@]}" --call-graph "$PERF_GRAPH" --max-size "${PERF_LIMIT_MIB}M" \
+    job perf perf record -k mono -e "$PERF_EVENT" "${PERF_ARGS[@]}" --call-graph "dwarf,$PERF_STACK_BYTES" --max-size "${PERF_LIMIT_MIB}M" \
         -o "$PERF_DATA" -p "$1" "${args[@]}"
     PERF_PID=$JOB
     until [[ -n $STOPPED || -s $PERF_DATA ]] || ! alive "$PERF_PID"; do pause 0.01; done

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # stackjoin: native stacks beneath Python stacks, on made inputs for each rule, and on a program whose time is known.
 load ../lib/common
+load ../lib/python
 
 setup() {
     cd "$BATS_TEST_TMPDIR"
@@ -265,16 +266,6 @@ beneath() {
     awk -v f=";$1 \\\\(" -v c=";$2" 'index($0, c) { n = $NF; all += n; if ($0 ~ f) of += n } END { printf "%.1f\n", 100 * of / all }' folded
 }
 
-# Debian's and Ubuntu's own Pythons have no names of their static functions, so that perf cannot name them either.
-gc_has_a_name() {
-    local file
-    file=$("$PYTHON312" -c 'import os; print(next((line.split()[5] for line in open("/proc/self/maps") if "/libpython3" in line), os.readlink("/proc/self/exe")))')
-    nm "$file" 2>/dev/null | grep -q ' gc_collect_main$' || {
-        echo "# $file is stripped: its garbage collector is not looked for" >&3
-        return 1
-    }
-}
-
 within() { awk -v v="$1" -v least="$2" 'BEGIN { exit !(v >= least) }' || fail "$3: $1, expected at least $2"; }
 
 @test "with -X perf C is beneath the function that called it, and shares are the truth's within 2 points" {
@@ -282,7 +273,7 @@ within() { awk -v v="$1" -v least="$2" 'BEGIN { exit !(v >= least) }' || fail "$
     run -0 share_off
     awk '/^worst/ { exit !($2 <= 2) }' <<<"$output" || fail "shares"
     within "$(fact joined_pct)" 97 joined
-    if gc_has_a_name; then within "$(beneath a_collects 'gc_collect;gc_collect_main')" 97 'gc beneath a_collects'; fi
+    if has_name "$PYTHON312" gc_collect_main; then within "$(beneath a_collects 'gc_collect;gc_collect_main')" 97 'gc beneath a_collects'; fi
     within "$(beneath a_compresses deflate)" 97 'deflate beneath a_compresses'
     within "$(beneath b_asks sqlite3_step)" 97 'SQLite beneath b_asks'
     within "$(fact named_by_perf_pct)" 97 'named by perf'
@@ -294,7 +285,7 @@ within() { awk -v v="$1" -v least="$2" 'BEGIN { exit !(v >= least) }' || fail "$
     awk '/^worst/ { exit !($2 <= 2) }' <<<"$output" || fail "shares"
     within "$(fact joined_pct)" 97 joined
     equal "$(fact named_by_perf)" 0
-    if gc_has_a_name; then within "$(beneath a_collects 'gc_collect;gc_collect_main')" 93 'gc beneath a_collects'; fi
+    if has_name "$PYTHON312" gc_collect_main; then within "$(beneath a_collects 'gc_collect;gc_collect_main')" 93 'gc beneath a_collects'; fi
     within "$(beneath a_compresses deflate)" 85 'deflate beneath a_compresses'
     within "$(beneath b_asks sqlite3_step)" 85 'SQLite beneath b_asks'
 }

@@ -184,6 +184,18 @@ on_terminal() {
     equal "$output" "$bin/google-chrome"
 }
 
+@test "where the perf on PATH refuses this kernel, one that works is taken out of Ubuntu's folder" {
+    bare_path 'perf=exit 2'
+    export LINUX_TOOLS=$BATS_TEST_TMPDIR/linux-tools
+    PATH=$BARE run -1 with_env 'perf_find'
+    mkdir -p "$LINUX_TOOLS"/{6.5.0-1,6.8.0-31-generic}
+    printf '#!/bin/sh\nexit 2\n' | install /dev/stdin "$LINUX_TOOLS/6.5.0-1/perf"
+    printf '#!/bin/sh\necho perf version 6.8\n' | install /dev/stdin "$LINUX_TOOLS/6.8.0-31-generic/perf"
+    ln -s /bin/sh "$BARE/sh"
+    PATH=$BARE run -0 with_env 'perf_find; perf --version; need_debs perf'
+    equal "$output" 'perf version 6.8'
+}
+
 @test "a cache folder that cannot be written is exit 3 with the next step" {
     : >"$BATS_TEST_TMPDIR/file"
     XDG_CACHE_HOME=$BATS_TEST_TMPDIR/file run -3 with_env 'env_build demo k good "$REQ"'
