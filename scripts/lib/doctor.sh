@@ -58,7 +58,7 @@ check_ptrace() {
 check_perf() {
     local paranoid
     paranoid=$(sys /proc/sys/kernel/perf_event_paranoid)
-    if ! perf --version >/dev/null 2>&1; then
+    if ! perf_find; then
         hint perf "perf is not installed: no native stacks" "sudo apt-get install $(perf_package)"
     elif has_cap 38 || has_cap 21 || [[ $paranoid =~ ^-?[012]$ ]]; then
         if [[ -z $SYS ]] && perf stat -e instructions:u true 2>&1 | grep -q 'not supported'; then
@@ -140,6 +140,16 @@ check_tool() {
         miss "$2" "not installed ($4)" "sudo apt-get install $3"
     else
         hint "$2" "not installed ($4)" "sudo apt-get install $3"
+    fi
+}
+
+check_chromium() {
+    if chromium_program >/dev/null || compgen -G "$CACHE/chromium-*/.complete" >/dev/null; then
+        ok chromium "looks at the pictures in make test"
+    elif is_ubuntu; then
+        hint chromium "none that can open the pictures (a snap cannot)" "make test, which fetches one into the cache folder"
+    else
+        hint chromium "not installed (looks at the pictures in make test)" "sudo apt-get install chromium"
     fi
 }
 

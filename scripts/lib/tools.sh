@@ -218,7 +218,8 @@ perf_refused() {
 }
 
 # perf_python: how Python functions get into the picture, by what the loader's interpreter can do: PERF_PYTHON is jit, fp
-# or join, PERF_PYTHON_WHY the words for it, PERF_GRAPH how perf walks the stack.
+# or join, PERF_PYTHON_WHY the words for it, PERF_GRAPH how perf walks the stack. Frame pointers only when GRAPH=fp asks for
+# them: the loader's extension modules have none, and what calls those is lost.
 perf_python() {
     local exe flags='' minor=0 support=0 waits=0
     exe=$(readlink "/proc/$LOADER_PID/exe") || :
@@ -229,13 +230,15 @@ perf_python() {
     if ((support && minor >= 13)) && grep -qz '^PYTHON_PERF_JIT_SUPPORT=1' "/proc/$LOADER_PID/environ" 2>/dev/null; then
         until [[ -e /tmp/jit-$LOADER_PID.dump ]] || ((waits++ == 100)) || ! alive "$LOADER_PID"; do pause 0.02; done
     fi
-    if [[ -e /tmp/jit-$LOADER_PID.dump ]]; then
-        PERF_PYTHON=jit
-        PERF_PYTHON_WHY='Python frames by perf_jit'
-    elif ((support)) && [[ $flags == *-fno-omit-frame-pointer* ]]; then
+    if [[ $GRAPH == fp ]]; then
+        ((support && !OFFCPU)) && [[ $flags == *-fno-omit-frame-pointer* ]] ||
+            die 3 no-frame-pointers "GRAPH=fp: takes a Python built with -fno-omit-frame-pointer that runs with -X perf, and no OFFCPU=1. Run without GRAPH=fp: pysample reads the Python stacks then"
         PERF_PYTHON=fp
         PERF_GRAPH=fp
         PERF_PYTHON_WHY='Python frames by -X perf and frame pointers'
+    elif [[ -e /tmp/jit-$LOADER_PID.dump ]]; then
+        PERF_PYTHON=jit
+        PERF_PYTHON_WHY='Python frames by perf_jit'
     else
         PERF_PYTHON='join'
         PERF_PYTHON_WHY='C stacks by perf joined with Python stacks by pysample'

@@ -24,6 +24,7 @@ from service import HOST, Service, listen
 
 TICK = 1.0  # seconds between two writes of the counts file
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+ENDED_BY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +45,12 @@ def port(text: str) -> int:
 def fail(name: str, what: str) -> NoReturn:
     print(f"{name}: {what}", file=sys.stderr)
     sys.exit(3)
+
+
+def leave_in_order() -> None:
+    """Until serve() looks after them, the signals that end a stand-in unwind it, so that `finally` is run."""
+    for number in ENDED_BY:
+        signal.signal(number, lambda *_: sys.exit(0))
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -85,9 +92,9 @@ def serve(args: argparse.Namespace, service: Service, close: Callable[[], None])
     """Serves until it is told to end, or its parent has ended. Does not return."""
     wake, stop = os.pipe()
     os.set_blocking(stop, False)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: None)
     signal.set_wakeup_fd(stop)
+    for number in ENDED_BY:
+        signal.signal(number, lambda *_: None)
     parent = Parent(args.parent) if args.parent else None
     try:
         for text in args.fault:

@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 import qdrant_edge as edge
 
-from control import add_options, fail, serve
+from control import add_options, fail, leave_in_order, serve
 from filters import filter_of, point_id
 from service import Refused, Service
 
@@ -264,18 +264,26 @@ def main() -> None:
     parser.add_argument("--dir", type=Path, metavar="DIR", help="the engine's data; without it, gone at the end")
     add_options(parser)
     args = parser.parse_args()
+    leave_in_order()
     folder: Path = args.dir or Path(tempfile.mkdtemp(prefix="qdrant-standin-"))
-    try:
-        service = Qdrant(folder)
-    except Exception as error:  # of the engine: a folder of another version, a full disk
-        fail("qdrant", f"{folder}: {error}")
 
-    def close() -> None:
-        service.close()
+    def remove() -> None:
         if folder != args.dir:
             shutil.rmtree(folder, ignore_errors=True)
 
-    serve(args, service, close)
+    try:
+        try:
+            service = Qdrant(folder)
+        except Exception as error:  # of the engine: a folder of another version, a full disk
+            fail("qdrant", f"{folder}: {error}")
+
+        def close() -> None:
+            service.close()
+            remove()
+
+        serve(args, service, close)
+    finally:
+        remove()
 
 
 if __name__ == "__main__":

@@ -309,7 +309,7 @@ cgroup_make() {
 }
 
 @test "a file system that fills up during the run is exit 3, and nothing is left running" {
-    run -0 unshare -rm bash -c '
+    run -0 own_mounts bash -c '
         mkdir "$BATS_TEST_TMPDIR/small" && mount -t tmpfs -o size=300k tmpfs "$BATS_TEST_TMPDIR/small"
         status=0
         RESULTS=$BATS_TEST_TMPDIR/small MIN_REQUEST_INTERVAL=0 "$ROOT/scripts/profile-pyspy" || status=$?

@@ -356,7 +356,7 @@ target_ends() {
 }
 
 @test "a file system that fills up while it runs is told before it kills the loader, whose metrics folder is nobody else's" {
-    run -0 unshare -rm bash -c '
+    run -0 own_mounts bash -c '
         small=$BATS_TEST_TMPDIR/small err=$BATS_TEST_TMPDIR/err
         until_true() { until "$@"; do ((SECONDS < 120)) || { kill $target; cat $err; exit 9; }; read -rt 0.05 <> <(:) || :; done; }
         mkdir "$small" && mount -t tmpfs -o size=160m tmpfs "$small"
@@ -381,7 +381,7 @@ target_ends() {
 }
 
 @test "a file system without room for the loader's metrics is refused" {
-    run -0 unshare -rm bash -c '
+    run -0 own_mounts bash -c '
         mkdir "$BATS_TEST_TMPDIR/small" && mount -t tmpfs -o size=20m tmpfs "$BATS_TEST_TMPDIR/small"
         status=0
         TMPDIR=$BATS_TEST_TMPDIR/small "$ROOT/scripts/metrics" || status=$?

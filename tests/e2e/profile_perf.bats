@@ -10,6 +10,7 @@ setup_file() {
 
 setup() {
     load ../lib/loader
+    load ../lib/python
 }
 
 teardown() {
@@ -23,12 +24,15 @@ perf_run() {
     shares_add_up "$folder"
 }
 
-# python_and_c RUN: chunk_document, and the garbage collector's C code beneath a Python function.
+# python_and_c RUN: chunk_document, and C code beneath a Python function: SQLite's, and the garbage collector's.
 python_and_c() {
     run -0 grep -c 'ChunkingService.chunk_document (' "$1/profile.folded"
-    run -0 grep -cE '\.py:[0-9]+\);(.*;)?gc_collect_main' "$1/profile.folded"
+    run -0 grep -cE '\.py:[0-9]+\);(.*;)?sqlite3_step' "$1/profile.folded"
     run -0 grep -cE 'chunk_document \([^;]*(;[^;]*)*;[A-Za-z_]+(;[^;]*)* [0-9]+$' "$1/profile.folded"
-    run -0 grep -c 'gc_collect_main' "$1/profile.svg"
+    if has_name "$LOADER_ENV_PYTHON" gc_collect_main; then
+        run -0 grep -cE '\.py:[0-9]+\);(.*;)?gc_collect_main' "$1/profile.folded"
+        run -0 grep -c 'gc_collect_main' "$1/profile.svg"
+    fi
     run -0 grep -c 'chunk_document' "$1/profile.svg"
 }
 
@@ -71,11 +75,21 @@ python_and_c() {
 
 @test "OFFCPU=1 shows waits for the interpreter lock beneath Python functions, in microseconds" {
     perf_run OFFCPU=1
-    run -0 grep -cE '\.py:[0-9]+\);.*take_gil' "$folder/profile.folded"
+    run -0 grep -cE '\.py:[0-9]+\);.*__x64_sys_futex_\[k\]' "$folder/profile.folded"
+    if has_name "$LOADER_ENV_PYTHON" take_gil; then run -0 grep -cE '\.py:[0-9]+\);.*take_gil' "$folder/profile.folded"; fi
     # Most threads wait most of the time: more thread-seconds than the run took.
     awk '{ n += $NF } END { exit !(n > 5e6) }' "$folder/profile.folded"
     equal "$(jq -r .perf_event "$folder/run.json")" context-switches
     equal "$(jq -r .rate_achieved_hz "$folder/run.json")" n/a
+}
+
+@test "GRAPH=fp takes a Python with frame pointers and -X perf, and says so when this is none; other words are usage errors" {
+    loader_start plain
+    GRAPH=fp PID=$WRAPPER run -3 --separate-stderr "$ROOT/scripts/profile-perf"
+    matches "$stderr" '\[no-frame-pointers\] GRAPH=fp: .*Run without GRAPH=fp'
+    wait_loader
+    GRAPH=dwarf run -2 --separate-stderr "$ROOT/scripts/profile-perf"
+    matches "$stderr" "\[bad-option\] GRAPH: not join or fp: 'dwarf'"
 }
 
 # bare DIR COMMAND: a PATH whose perf is a script.
@@ -109,6 +123,6 @@ with_perf() {
     # No apt-get that works, and no sudo.
     printf '#!/bin/sh\nexit 100\n' | tee "$BATS_TEST_TMPDIR/bin/apt-get" >"$BATS_TEST_TMPDIR/bin/sudo"
     chmod +x "$BATS_TEST_TMPDIR/bin/"*
-    PATH=$BATS_TEST_TMPDIR/bin:$PATH run -3 --separate-stderr "$ROOT/scripts/profile-perf"
+    LINUX_TOOLS=/nonexistent PATH=$BATS_TEST_TMPDIR/bin:$PATH run -3 --separate-stderr "$ROOT/scripts/profile-perf"
     matches "$stderr" 'linux-perf|linux-tools'
 }

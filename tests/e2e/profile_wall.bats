@@ -64,7 +64,7 @@ setup() {
         [[ $output == *'EmbeddingService._apply_rate_limit'* ]]
     }
     until_true 60 limited
-    matches "$output" $'\n\\* Task-1: waiting\n    ingest \\(qdrant_loader/cli/cli.py:[0-9]+\\)'
+    matches "$output" $'\n\\* Task-1: (waiting|ready|running)\n    ingest \\(qdrant_loader/cli/cli.py:[0-9]+\\)'
     # Its first screen is there within a second; then q.
     (
         read -rt 2 <> <(:) || :

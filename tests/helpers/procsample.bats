@@ -269,12 +269,12 @@ PYTHON
     cp -r "$TREES/pid-reuse" tree
     mv tree/500/smaps_rollup rollup
     mkfifo tree/500/smaps_rollup
-    # Each reading takes 50 ms at least: the next one may come after 5 s.
+    # Each reading takes 120 ms at least, more than two slots: the next one may come after 12 s.
     python3 - 3>&- <<'PYTHON' &
 import time
 while True:
     with open("tree/500/smaps_rollup", "w") as pipe:
-        time.sleep(0.05)
+        time.sleep(0.12)
         pipe.write(open("rollup").read())
 PYTHON
     started+=($!)

@@ -373,7 +373,8 @@ of_python() {
 # stripped_python: PYTHON as $DIR/app/python with its library, if it has one, and all symbols gone that can go.
 stripped_python() {
     local library
-    library=$(of_python 'v("Py_ENABLE_SHARED") and v("LIBDIR") + "/" + v("INSTSONAME")')
+    # As it is mapped: a distribution's Python is a static build whose configuration tells of a library.
+    library=$("$PYTHON" -c 'print(next((line.split()[5] for line in open("/proc/self/maps") if "/libpython3" in line), ""))')
     mkdir -p "$DIR/app"
     strip -s -o "$DIR/app/python" "$(of_python sys._base_executable)"
     [[ -z $library ]] || strip -s -o "$DIR/app/${library##*/}" "$library"

@@ -64,7 +64,7 @@ samples/count wall/nanoseconds
           4   40000000: 5 4 2 1 
           2   20000000: 7 6 1 
 Locations'
-    matches "$output" '4: 0x0 M=1 chunk app.py:8:0 s=0'
+    matches "$output" '4: 0x0 M=1 chunk app.py:8(:0)? s=0' # newer versions tell columns
     run -0 pprof -top -lines wall.pb.gz
     matches "$output" '410ms 87.23% 87.23%      410ms 87.23%  chunk app.py:7'
 }

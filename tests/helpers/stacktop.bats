@@ -49,7 +49,7 @@ $(printf 'é%.0s' {1..200}) 1"
     for line in "${lines[@]}"; do
         ((${#line} < 80 + 200)) # bytes; characters are counted below
     done
-    run -0 --separate-stderr env LC_ALL=C.UTF-8 awk '{ if (length > 79) exit 1 }' <<<"$output"
+    run -0 --separate-stderr env PYTHONUTF8=1 python3 -c 'import sys; sys.exit(any(len(line) > 80 for line in sys.stdin))' <<<"$output"
     run -0 --separate-stderr stacktop <<<"chunk_document (/usr/lib/python3/dist-packages/very/long/package/strategy.py:12) 1"
     equal "${lines[1]}" "   1  100.0%      1  100.0%  chunk_document (…/long/package/strategy.py:12)"
     run -0 --separate-stderr stacktop --width 200 <<<"chunk_document (/usr/lib/python3/dist-packages/very/long/package/strategy.py:12) 1"

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-# What it is called: Debian, Ubuntu, and Google's own packages.
+# CHROMIUM names the program (scripts/test sets it); else what it is called by Debian, Ubuntu, and Google's own packages.
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--disable-extensions"]
 
@@ -25,7 +25,7 @@ class Chromium:
     """`with Chromium() as c:` starts one browser with one page; leaving ends it and all its processes."""
 
     def __init__(self, width: int = 1240, height: int = 900, deadline_s: float = 60) -> None:
-        program = next((path for path in map(shutil.which, NAMES) if path), None)
+        program = os.environ.get("CHROMIUM") or next((path for path in map(shutil.which, NAMES) if path), None)
         if not program:
             raise FileNotFoundError("no Chromium: install the package chromium")
         self.profile = tempfile.mkdtemp(prefix="chromium-")
@@ -42,6 +42,8 @@ class Chromium:
              f"--window-size={width},{height}", f"--user-data-dir={self.profile}"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             pass_fds=(to_read, to_write), start_new_session=True,
+            # What it leaves there when it is killed goes with its profile.
+            env={**os.environ, "TMPDIR": self.profile},
         )  # fmt: skip
         os.close(to_read)
         os.close(to_write)

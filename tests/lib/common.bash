@@ -48,6 +48,12 @@ gone() {
     [[ ${stat%% *} == [ZX] ]]
 }
 
+# own_mounts COMMAND…: where it may mount a file system of its own: in a user namespace, which a chroot has not and some
+# machines bar, only where one is not root.
+own_mounts() {
+    if ((EUID)); then unshare -rm "$@"; else unshare -m "$@"; fi
+}
+
 # golden FILE TEXT: compares with tests/golden/FILE; UPDATE_GOLDEN=1 writes it instead (`git diff` shows the change).
 golden() {
     local file=$ROOT/tests/golden/$1

@@ -10,7 +10,7 @@ standins_start() {
     mkdir -p "$STANDIN_DIR"
     STANDIN_PIDS=()
     for name in qdrant embeddings; do
-        "$TOOLS_ENV_PYTHON" "$ROOT/scripts/standin/$name.py" --parent $BASHPID --ready-file "$STANDIN_DIR/$name.ready" \
+        TMPDIR=$BATS_TEST_TMPDIR "$TOOLS_ENV_PYTHON" "$ROOT/scripts/standin/$name.py" --parent $BASHPID --ready-file "$STANDIN_DIR/$name.ready" \
             --counts-file "$STANDIN_DIR/$name.counts.json" >"$STANDIN_DIR/$name.log" 2>&1 3>&- &
         STANDIN_PIDS+=($!)
     done

@@ -20,6 +20,17 @@ find_python() {
     return 1
 }
 
+# has_name PYTHON FUNCTION: whether perf can name that static function of its interpreter. Not in a distribution's own, which
+# are stripped; then it says so.
+has_name() {
+    local file
+    file=$("$1" -c 'import os; print(next((line.split()[5] for line in open("/proc/self/maps") if "/libpython3" in line), os.readlink("/proc/self/exe")))')
+    nm "$file" 2>/dev/null | grep -q " $2\$" || {
+        echo "# $file is stripped: $2 is not looked for" >&3
+        return 1
+    }
+}
+
 # each_python COMMAND…: runs it with PYTHON set to each supported version. Without 3.13 only where PYTHON313=none.
 # Called as a plain command: behind `||` or in an `if`, bash would not stop at what fails within it.
 each_python() {

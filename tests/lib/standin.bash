@@ -7,16 +7,16 @@ STANDIN=$ROOT/scripts/standin
 STARTED=()
 
 # start NAME [ARGUMENT…]: a stand-in that ends with the test. Sets URL, PID and READY. PYTHON: another than the tools'.
+# Its own folder is the test's, which ends it by SIGKILL.
 start() {
     local name=$1 ready=$BATS_TEST_TMPDIR/$1.$RANDOM.ready
     shift
-    "${PYTHON:-$TOOLS_ENV_PYTHON}" "$STANDIN/$name.py" --parent $$ --ready-file "$ready" "$@" \
+    TMPDIR=$BATS_TEST_TMPDIR "${PYTHON:-$TOOLS_ENV_PYTHON}" "$STANDIN/$name.py" --parent $$ --ready-file "$ready" "$@" \
         >"$ready.out" 2>"$ready.err" 3>&- &
     PID=$!
     STARTED+=("$PID")
     until_true 20 test -s "$ready"
     URL=$(jq -r .url "$ready")
-    # shellcheck disable=SC2034 # for the tests
     # shellcheck disable=SC2034 # for the tests
     READY=$ready
 }

@@ -62,15 +62,138 @@ with_env() {
     equal "$(wc -l <"$XDG_CACHE_HOME/qdrant-loader-profiling/log")" 1
 }
 
-@test "only the packages that are missing are named, with the command, when they cannot be installed" {
-    # A PATH without apt-get, jq and gnuplot, for somebody who is not root there.
-    mkdir "$BATS_TEST_TMPDIR/bin"
+# bare_path COMMAND…: BARE, a PATH with what need_debs itself needs and those, as links or, given as NAME=CODE, as scripts.
+bare_path() {
     local c
-    for c in bash sed awk env cat mkdir sha256sum flock date python3 tput uname df mktemp rm; do
-        ln -s "$(command -v "$c")" "$BATS_TEST_TMPDIR/bin/$c"
+    BARE=$BATS_TEST_TMPDIR/bare
+    mkdir "$BARE"
+    for c in bash sed awk env cat mkdir stat tail cut du date tput uname readlink grep rm "$@"; do
+        if [[ $c == *=* ]]; then
+            printf '#!/bin/bash\n%s\n' "${c#*=}" | install /dev/stdin "$BARE/${c%%=*}"
+        else
+            ln -s "$(type -P "$c")" "$BARE/$c"
+        fi
     done
-    PATH=$BATS_TEST_TMPDIR/bin run -3 with_env 'need_debs sed jq awk gnuplot'
+    export BARE
+}
+
+# not_root PATH CODE: with_env's CODE by a user who is not root, but may read and write the files here.
+not_root() {
+    local user=()
+    ((EUID)) || user=(setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=+dac_override --ambient-caps=+dac_override)
+    export -f with_env
+    CODE=$2 "${user[@]}" env PATH="$1" bash -c 'with_env "$CODE"'
+}
+
+# A sudo that wants the password `open`, once; each of its calls is a line in sudo.log.
+SUDO_ASKS='echo "$*" >>"$BATS_TEST_TMPDIR/sudo.log"
+    if [[ $1 == -n ]]; then shift; [[ -e $BATS_TEST_TMPDIR/known ]] || exit 1; fi
+    if [[ ! -e $BATS_TEST_TMPDIR/known ]]; then
+        printf "[sudo] password: " >/dev/tty
+        IFS= read -rs word </dev/tty
+        [[ $word == open ]] || exit 1
+        : >"$BATS_TEST_TMPDIR/known"
+    fi
+    [[ $1 == -v ]] || "$@"'
+# An apt-get that writes what apt does, and stands still in the middle until it may go on.
+APT='echo "$*" >>"$BATS_TEST_TMPDIR/apt.log"
+    printf "%s\n" "Reading package lists..." "0 upgraded, 3 newly installed, 0 to remove and 0 not upgraded." \
+        "Get:1 http://mirror bookworm/main amd64 libjq1 amd64 1.6-2 [135 kB]" "Unpacking libjq1:amd64 (1.6-2) ..." \
+        "Setting up libjq1:amd64 (1.6-2) ..." "Setting up jq (1.6-2) ..."
+    until [[ -e $BATS_TEST_TMPDIR/go ]]; do read -rt 0.02 <> <(:) || :; done
+    echo "Setting up gnuplot-nox (5.4) ..."'
+
+@test "only the packages that are missing are named, with the command, when they cannot be installed" {
+    # No apt-get, jq and gnuplot.
+    bare_path
+    PATH=$BARE run -3 with_env 'need_debs sed jq awk gnuplot'
     matches "$output" 'missing: jq gnuplot-nox.*sudo apt-get install -y --no-install-recommends jq gnuplot-nox'
+}
+
+@test "without a terminal nobody is asked for a password: exit 3 with the command" {
+    bare_path "sudo=$SUDO_ASKS" "apt-get=$APT"
+    run -3 setsid --wait bash -c "$(declare -f not_root with_env); "'not_root "$BARE" "need_debs jq gnuplot"' </dev/null
+    matches "$output" '^test: \[packages-missing\] missing: jq gnuplot-nox, and no right .*Run: sudo apt-get install -y --no-install-recommends jq gnuplot-nox$'
+    equal "$(<"$BATS_TEST_TMPDIR/sudo.log")" '-n true'
+    [[ ! -e $BATS_TEST_TMPDIR/apt.log ]]
+}
+
+# on_terminal ANSWER: not_root needs jq and gnuplot on a terminal, where ANSWER is typed when sudo asks; what was on the screen
+# is in $SCREEN. Once apt stands still, `go` lets it go on when the screen says how far it is.
+on_terminal() {
+    bare_path "sudo=$SUDO_ASKS" "apt-get=$APT"
+    SCREEN=$BATS_TEST_TMPDIR/screen
+    export -f not_root with_env
+    # shellcheck disable=SC2094 # the screen is read while it is written
+    (
+        until_true 10 grep -q 'password: ' "$SCREEN"
+        printf '%s\n' "$1"
+        if [[ $1 == open ]]; then
+            until_true 10 grep -q 'installing Debian packages: [0-9]* s, set up 2 of 3 (jq)' "$SCREEN"
+            : >"$BATS_TEST_TMPDIR/go"
+        fi
+        until_true 10 test -e "$BATS_TEST_TMPDIR/ended"
+    ) 3>&- | SHELL=$BASH script -qefc 'not_root "$BARE" "need_debs jq gnuplot"; echo "status $?"; : >"$BATS_TEST_TMPDIR/ended"' /dev/null >"$SCREEN" 3>&-
+}
+
+@test "on a terminal sudo asks for the password after a line that says what for, and the screen says how far apt is" {
+    on_terminal open
+    matches "$(tr -d '\r' <"$SCREEN")" $'^test: sudo asks for your password, to install jq gnuplot-nox\n\\[sudo\\] password: '
+    matches "$(<"$SCREEN")" 'status 0'
+    equal "$(<"$BATS_TEST_TMPDIR/apt.log")" 'install -y --no-install-recommends jq gnuplot-nox -o DPkg::Lock::Timeout=300'
+    # What apt said is kept.
+    matches "$(<"$XDG_CACHE_HOME/qdrant-loader-profiling/setup.log")" 'Setting up gnuplot-nox'
+}
+
+@test "a wrong password on the terminal is exit 3 with the command" {
+    on_terminal wrong
+    matches "$(tr -d '\r' <"$SCREEN")" 'Run: sudo apt-get install -y --no-install-recommends jq gnuplot-nox'$'\n''status 3'
+    [[ ! -e $BATS_TEST_TMPDIR/apt.log ]]
+}
+
+@test "without a terminal a line every ten seconds says how far apt is" {
+    bare_path "sudo=shift; \"\$@\"" "apt-get=$APT"
+    # A clock that runs fast.
+    run -0 not_root "$BARE" 'pause() { read -rt 0.02 -u "$PAUSE_FD" || :; ((SECONDS += 3)); ((SECONDS < 60)) || : >"$BATS_TEST_TMPDIR/go"; }
+        need_debs jq gnuplot'
+    equal "${lines[0]}" 'test: installing Debian packages: jq gnuplot-nox'
+    matches "${lines[-1]}" '^test: installing Debian packages: [0-9]+ s, set up [23] of 3 \((jq|gnuplot-nox)\)$'
+    ((${#lines[@]} > 3 && ${#lines[@]} < 9)) || fail "${#lines[@]} lines"
+}
+
+@test "where apt-get fails, its lists are fetched and it is tried again; then it is exit 3 with both commands" {
+    bare_path "sudo=shift; \"\$@\"" 'apt-get=echo "$1" >>"$BATS_TEST_TMPDIR/apt.log"; [[ $1 == update ]]'
+    run -3 not_root "$BARE" 'need_debs jq'
+    matches "$output" 'could not install jq .*Run: sudo apt-get update && sudo apt-get install -y --no-install-recommends jq$'
+    equal "$(tr '\n' ' ' <"$BATS_TEST_TMPDIR/apt.log")" 'install update install '
+}
+
+@test "a Chromium that is a snap is none, and the next on PATH is taken" {
+    local bin=$BATS_TEST_TMPDIR/bin
+    mkdir -p "$bin" "$BATS_TEST_TMPDIR/usr/bin"
+    # As the snap itself is found, and as Ubuntu's package points to it.
+    printf '#!/bin/sh\n' | install /dev/stdin "$BATS_TEST_TMPDIR/usr/bin/snap"
+    ln -s ../usr/bin/snap "$bin/chromium"
+    printf '#!/bin/sh\nif ! [ -x /snap/bin/chromium ]; then exit 1; fi\n' | install /dev/stdin "$bin/chromium-browser"
+    # Nothing of the machine's own.
+    local code="type() { builtin type \"\$@\" | grep '^$bin/'; }; chromium_program"
+    PATH=$bin:$PATH run -1 with_env "$code"
+    equal "$output" ''
+    printf '#!/bin/sh\n' | install /dev/stdin "$bin/google-chrome"
+    PATH=$bin:$PATH run -0 with_env "$code"
+    equal "$output" "$bin/google-chrome"
+}
+
+@test "where the perf on PATH refuses this kernel, one that works is taken out of Ubuntu's folder" {
+    bare_path 'perf=exit 2'
+    export LINUX_TOOLS=$BATS_TEST_TMPDIR/linux-tools
+    PATH=$BARE run -1 with_env 'perf_find'
+    mkdir -p "$LINUX_TOOLS"/{6.5.0-1,6.8.0-31-generic}
+    printf '#!/bin/sh\nexit 2\n' | install /dev/stdin "$LINUX_TOOLS/6.5.0-1/perf"
+    printf '#!/bin/sh\necho perf version 6.8\n' | install /dev/stdin "$LINUX_TOOLS/6.8.0-31-generic/perf"
+    ln -s /bin/sh "$BARE/sh"
+    PATH=$BARE run -0 with_env 'perf_find; perf --version; need_debs perf'
+    equal "$output" 'perf version 6.8'
 }
 
 @test "a cache folder that cannot be written is exit 3 with the next step" {

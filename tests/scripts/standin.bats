@@ -81,7 +81,7 @@ client() {
 # under PYTHON_CODE: a parent that starts a qdrant stand-in with the arguments in ARGV; sets PARENT, and CHILD and URL.
 under() {
     local ready=$BATS_TEST_TMPDIR/child.ready
-    "$TOOLS_ENV_PYTHON" -c "
+    TMPDIR=$BATS_TEST_TMPDIR "$TOOLS_ENV_PYTHON" -c "
 import os, subprocess, sys, threading
 argv = [sys.executable, '$STANDIN/qdrant.py', '--parent', str(os.getpid()), '--ready-file', '$ready']
 $1
@@ -155,14 +155,41 @@ subprocess.Popen(['/bin/sh', '-c', '\"\$@\" & exit', 'sh', *argv], start_new_ses
     until_true 3 eval '[[ $(jq .texts "$BATS_TEST_TMPDIR/counts") == 2 ]]'
 }
 
+own_folders() { find "$BATS_TEST_TMPDIR" -maxdepth 1 -name 'qdrant-standin-*' | wc -l; }
+
 @test "what it holds in memory of its own folder is gone with it" {
-    TMPDIR=$BATS_TEST_TMPDIR/tmp
-    mkdir "$TMPDIR"
-    TMPDIR=$TMPDIR start qdrant
-    equal "$(find "$TMPDIR" -mindepth 1 -maxdepth 1 | wc -l)" 1
+    start qdrant
+    equal "$(own_folders)" 1
     kill -TERM "$PID"
     wait "$PID"
-    equal "$(find "$TMPDIR" -mindepth 1 | wc -l)" 0
+    equal "$(own_folders)" 0
+}
+
+@test "its own folder is gone too when it does not start, or has no parent any more" {
+    start embeddings
+    export TMPDIR=$BATS_TEST_TMPDIR
+    run -3 standin qdrant --port "${URL##*:}"
+    run -2 standin qdrant --fault '{"route": "nowhere"}'
+    run -0 standin qdrant --parent 4194304
+    equal "$(own_folders)" 0
+}
+
+@test "a signal before it serves leaves nothing behind" {
+    local signal code='import runpy, signal, sys
+sys.argv = sys.argv[1:]
+sys.path.insert(0, sys.argv[0].rpartition("/")[0])
+import control
+control.serve = lambda *_: signal.pause()
+runpy.run_path(sys.argv[0], run_name="__main__")'
+    for signal in TERM INT HUP; do
+        TMPDIR=$BATS_TEST_TMPDIR env --default-signal=INT "$TOOLS_ENV_PYTHON" -c "$code" "$STANDIN/qdrant.py" 3>&- &
+        PID=$!
+        STARTED+=("$PID")
+        until_true 20 eval '[[ $(own_folders) == 1 ]]'
+        kill -s "$signal" "$PID"
+        wait "$PID"
+        equal "$(own_folders)" 0
+    done
 }
 
 # ---- Qdrant ---------------------------------------------------------------------------------------------------------
