@@ -28,7 +28,7 @@
 enum { WIDTH = 79, NAME_MIN = 20 };
 
 static struct {
-    bool by_total, tsv, merge_lines;
+    bool by_total, tsv, merge_lines, seconds;
     uint64_t rows, width;
 } opts = {.rows = 20, .width = WIDTH};
 
@@ -41,7 +41,8 @@ static const char usage[] =
     "  -n, --rows N        at most N functions, 0 for all (default 20)\n"
     "      --merge-lines   f (a.py:3) and f (a.py:7) are one function, f (a.py)\n"
     "      --width N       columns of the table (40 to 10000, default 79)\n"
-    "      --tsv           tab-separated columns, full names\n"
+    "      --unit us       weights are microseconds: the table has seconds\n"
+    "      --tsv           tab-separated columns, full names, weights as they are\n"
     "      --help          print this and exit\n"
     "\n"
     "self: weight of the stacks that end in the function. total: weight of those\n"
@@ -63,14 +64,12 @@ struct row {
 };
 
 static void parse_options(int argc, char **argv) {
-    enum { BY = 256, MERGE, COLUMNS, TSV, HELP };
-    static const struct option longs[] = {{"by", required_argument, NULL, BY},
-                                          {"rows", required_argument, NULL, 'n'},
-                                          {"merge-lines", no_argument, NULL, MERGE},
-                                          {"width", required_argument, NULL, COLUMNS},
-                                          {"tsv", no_argument, NULL, TSV},
-                                          {"help", no_argument, NULL, HELP},
-                                          {NULL, 0, NULL, 0}};
+    enum { BY = 256, MERGE, COLUMNS, UNIT, TSV, HELP };
+    static const struct option longs[] = {
+        {"by", required_argument, NULL, BY},       {"rows", required_argument, NULL, 'n'},
+        {"merge-lines", no_argument, NULL, MERGE}, {"width", required_argument, NULL, COLUMNS},
+        {"unit", required_argument, NULL, UNIT},   {"tsv", no_argument, NULL, TSV},
+        {"help", no_argument, NULL, HELP},         {NULL, 0, NULL, 0}};
     int c;
 
     while ((c = getopt_long(argc, argv, "n:", longs, NULL)) != -1) {
@@ -88,6 +87,11 @@ static void parse_options(int argc, char **argv) {
             break;
         case COLUMNS:
             opts.width = opt_u64("--width", optarg, 40, 10000);
+            break;
+        case UNIT:
+            if (strcmp(optarg, "us") != 0)
+                die_usage("--unit: not us: '%s'", optarg);
+            opts.seconds = true;
             break;
         case TSV:
             opts.tsv = true;
@@ -166,11 +170,18 @@ static int by_weight(const void *a, const void *b) {
     return order ? order : (x->len > y->len) - (x->len < y->len);
 }
 
+static void put_weight(struct buf *out, uint64_t weight, uint64_t scale) {
+    if (opts.seconds)
+        buf_printf(out, "%.3f", (double)weight / (double)scale / 1e6);
+    else
+        weight_put(out, weight, scale);
+}
+
 static int digits(uint64_t weight, uint64_t scale) {
     struct buf b = {0};
     int n;
 
-    weight_put(&b, weight, scale);
+    put_weight(&b, weight, scale);
     n = (int)b.len;
     buf_free(&b);
     return n;
@@ -179,13 +190,15 @@ static int digits(uint64_t weight, uint64_t scale) {
 static void put_padded(struct buf *out, uint64_t weight, uint64_t scale, int width) {
     for (int n = digits(weight, scale); n < width; n++)
         buf_addc(out, ' ');
-    weight_put(out, weight, scale);
+    put_weight(out, weight, scale);
 }
 
 static void put_table(const struct stacks *s, const struct row *rows, uint32_t n) {
     double all = (double)s->tree.total;
     struct buf out = {0};
-    int self_width = 4, total_width = 5;
+    const char *self = opts.seconds ? "self s" : "self",
+               *whole = opts.seconds ? "total s" : "total";
+    int self_width = (int)strlen(self), total_width = (int)strlen(whole);
     size_t room;
 
     for (uint32_t i = 0; i < n && !opts.tsv; i++) {
@@ -199,8 +212,8 @@ static void put_table(const struct stacks *s, const struct row *rows, uint32_t n
         weight_put(&out, s->tree.total, s->scale);
         buf_adds(&out, "\nself\tself_pct\ttotal\ttotal_pct\tfunction\n");
     } else {
-        buf_printf(&out, "%*s   self%%  %*s  total%%  function\n", self_width, "self", total_width,
-                   "total");
+        buf_printf(&out, "%*s   self%%  %*s  total%%  function\n", self_width, self, total_width,
+                   whole);
     }
     room = (size_t)(self_width + total_width) + 20;
     room = opts.width > room + NAME_MIN ? opts.width - room : NAME_MIN;

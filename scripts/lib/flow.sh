@@ -62,7 +62,7 @@ profile_target() {
 
 # pipeline_wait: returns when the loader has begun to work on documents, ended, or a signal came.
 pipeline_wait() {
-    local deadline=$((SECONDS + 300))
+    local deadline=$((SECONDS + 300)) next=$((SECONDS + 10))
     if [[ -n $PID ]] && pipeline_begun; then
         note attached-late "attached after the pipeline began: what start-up cost is not known (n/a)"
         return 0
@@ -73,7 +73,10 @@ pipeline_wait() {
             note pipeline-not-seen "the pipeline did not begin in 300 s: sampling what there is"
             return 0
         fi
-        live "waiting for the pipeline: CPU $(samples_last cpu_user_s cpu_system_s) s, RSS $(mib "$(samples_last rss_kib)") MiB"
+        if [[ -t 2 ]] || ((SECONDS >= next)); then
+            show "waiting for the pipeline: CPU $(samples_last cpu_user_s cpu_system_s) s, RSS $(mib "$(samples_last rss_kib)") MiB"
+            next=$((SECONDS + 10))
+        fi
         pause 0.02
     done
     mark pipeline
@@ -103,9 +106,12 @@ profile_watch() {
 
 # progress SECONDS: one line of how it goes; overwritten on a terminal.
 progress() {
-    local line
-    line="$1 s: $(sampler_progress), chunks $(chunks_done), CPU $(samples_last cpu_user_s cpu_system_s) s, RSS $(mib "$(samples_last rss_kib)") MiB"
-    if [[ -t 2 ]]; then live "$line"; else say "$line"; fi
+    show "$1 s: $(sampler_progress), chunks $(chunks_done), CPU $(samples_last cpu_user_s cpu_system_s) s, RSS $(mib "$(samples_last rss_kib)") MiB"
+}
+
+# show TEXT: a line that is overwritten on a terminal, a line of its own elsewhere.
+show() {
+    if [[ -t 2 ]]; then live "$1"; else say "$1"; fi
 }
 
 mib() {

@@ -26,7 +26,8 @@ profile_render() {
     if [[ ! -s $raw ]]; then
         tool_failed no-samples "no stack was sampled: $(no_samples_reason)"
     fi
-    { [[ ! -s $raw ]] || shorten_imports <"$raw" | redact_stream; } >"$RUN/profile.folded"
+    # A stack without a frame is a thread outside Python: the interpreter's own start and end.
+    { [[ ! -s $raw ]] || sed -E 's/^ ([0-9]+)$/[no Python frame] \1/' "$raw" | shorten_imports | redact_stream; } >"$RUN/profile.folded"
     stages_table "$unit" || { tool_failed stages-failed "no stages.tsv (log/render.log)"; }
     flamegraph --title "QDrant Loader: $(run_get target | sed 's/^profile-//')" \
         --subtitle "$(report_subtitle)" --unit "$unit" --stages "$ROOT/scripts/stages.map" --colors stages \
@@ -56,6 +57,17 @@ no_samples_reason() {
     else
         printf 'no thread of the loader was busy. IDLE=1 counts threads that wait'
     fi
+}
+
+# report_weight: what the weights of profile.folded are.
+report_weight() {
+    case $(run_get target)/$(run_get off_cpu) in
+        profile-wall/*) printf 'seconds of wall time' ;;
+        profile-cprofile/*) printf 'seconds by cProfile' ;;
+        profile-perf/1) printf 'seconds off the CPU' ;;
+        profile-pyspy/*) printf 'stacks of threads' ;;
+        *) printf samples ;;
+    esac
 }
 
 report_subtitle() {
@@ -111,7 +123,8 @@ stages_table() {
 
 # report_write: summary.md.
 report_write() {
-    local wall cpu chunks
+    local wall cpu chunks unit=()
+    if [[ $(report_weight) == seconds* ]]; then unit=(--unit us); fi
     if [[ $(run_get target) == metrics ]]; then
         metrics_summary
         return
@@ -144,9 +157,9 @@ report_write() {
             wall_knobs
         fi
         if [[ -s $RUN/profile.folded ]]; then
-            printf '\n## The ten widest functions\n\n```\n'
+            printf '\n## The ten widest functions, by what is their own (%s)\n\n```\n' "$(report_weight)"
             # States are no functions: what a function waits for is its own.
-            sed -E 's/;\[[^];]*\]//g' "$RUN/profile.folded" | stacktop -n 10 --merge-lines 2>>"$RUN/log/render.log" || printf 'n/a\n'
+            sed -E 's/;\[[^];]*\]//g' "$RUN/profile.folded" | stacktop -n 10 --merge-lines "${unit[@]}" 2>>"$RUN/log/render.log" || printf 'n/a\n'
             printf '```\n'
         fi
         printf '\n## What this profile cannot show\n\n'
@@ -165,6 +178,7 @@ report_blind_spots() {
 * What a coroutine waits for. A suspended coroutine is on no thread's stack, so the rate-limit sleep, the largest wait of
   a default run, is not in this picture: a wall time far above the CPU time is the sign of it.
 * C code beneath Python functions (NATIVE=1), and which of the busy threads held the GIL (GIL=1).
+* What a thread does outside Python, `[no Python frame]`: mostly the interpreter's own end, which frees all that there is.
 TEXT
             ;;
         profile-wall)

@@ -70,9 +70,13 @@ wall_stages() {
 }
 
 # wall_lead: the sentence that says it: the largest wait, or what ran longest where no wait is larger, by the loader's own
-# innermost function. Module bodies are start-up, and waiting for a CPU is the machine's; both have their row in the tables.
+# innermost function. Imports are one thing, and so is waiting for a CPU, whoever waits.
 wall_lead() {
     grep -v '^#' "$RUN/profile.folded" | awk '
+        function add(key, weight, leaf) {
+            sum[key] += weight
+            if (leaf ~ /^\[/ && weight > most[key]) { most[key] = weight; how[key] = leaf }
+        }
         {
             weight = $NF
             total += weight
@@ -80,12 +84,15 @@ wall_lead() {
             n = split($0, f, ";")
             leaf = f[n]
             own = ""
-            for (i = n; i >= 1 && own == ""; i--) if (f[i] ~ /\(qdrant_loader/) own = f[i]
-            if (own == "" || own ~ /^<module>/ || leaf == "[runnable]") next
+            imports = 0
+            for (i = n; i >= 1 && own == "" && !imports; i--) {
+                imports = f[i] ~ /\(<frozen importlib\./
+                if (f[i] ~ /\(qdrant_loader/ && f[i] !~ /^<module>/) own = f[i]
+            }
             sub(/ \(.*/, "", own)
-            kind = (leaf == "[running]" ? "running" : "waiting")
-            sum[kind " in " own] += weight
-            if (leaf ~ /^\[/ && weight > most[kind " in " own]) { most[kind " in " own] = weight; how[kind " in " own] = leaf }
+            if (leaf == "[runnable]") add("waiting for a CPU", weight, "")
+            else if (imports) add("importing modules", weight, "")
+            else if (own != "") add((leaf == "[running]" ? "running" : "waiting") " in " own, weight, leaf)
         }
         END {
             for (k in sum) if (sum[k] > best) { best = sum[k]; key = k }

@@ -95,3 +95,12 @@ $(printf 'é%.0s' {1..200}) 1"
     equal "${lines[2]}" $'1\t100.00\t1\t100.00\tx'
     equal "${#lines[@]}" 6
 }
+
+@test "--unit us shows seconds, and no other unit" {
+    run -0 --separate-stderr stacktop --unit us <<<$'a;b 1500000\na 250400'
+    equal "$output" "self s   self%  total s  total%  function
+ 1.500   85.7%    1.500   85.7%  b
+ 0.250   14.3%    1.750  100.0%  a"
+    run -2 --separate-stderr stacktop --unit s <<<'a 1'
+    matches "$stderr" "^stacktop: --unit: not us: 's'"
+}
