@@ -60,25 +60,14 @@ run_facts() {
 # ---- secrets: no value of one is ever written into a run folder ------------------------------------------------------
 
 SECRETS=()
-SECRET_NAME='(KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH)'
+# As NAME in secrets.py.
+SECRET_NAME='(KEY|TOKEN|SECRET|PASS|PWD|CREDENTIAL|AUTH|DSN)'
 
 # secrets_collect [FILE…]: remembers the values of variables with such a name, in the environment, in .env files and in
-# YAML. Values of fewer than 6 characters would blank out ordinary words and are no secrets worth the name.
+# YAML (secrets.py says which).
 secrets_collect() {
-    local line value
-    while IFS= read -r line; do
-        value=${line#*[=:]}
-        value=${value#"${value%%[![:space:]\"\']*}"}
-        value=${value%"${value##*[![:space:]\"\']}"}
-        # What only looks so: `tokenizer: …`, and numbers of tokens.
-        if [[ ${line^^} =~ ^[^=:]*TOKENIZER || (${line^^} =~ ^[^=:]*TOKENS && $value =~ ^[0-9]+$) ]]; then continue; fi
-        if ((${#value} >= 6)) && [[ $value != \$\{* && $value != /* ]]; then SECRETS+=("$value"); fi
-    done < <(
-        {
-            env
-            (($# == 0)) || cat -- "$@" 2>/dev/null || :
-        } | grep -aE "^[[:space:]]*[\"']?[A-Za-z0-9_]*${SECRET_NAME}[A-Za-z0-9_]*[\"']?[[:space:]]*[=:]" -i || :
-    )
+    local value
+    while IFS= read -r -d '' value; do SECRETS+=("$value"); done < <("${TOOLS_PYTHON:-python3}" -B "$ROOT/scripts/lib/secrets.py" "$@")
 }
 
 # redact_text TEXT: the text without secrets: known values, `--api-key VALUE` and NAME=VALUE of such names, and the

@@ -60,6 +60,50 @@ with_run() {
     run -1 grep -rE 'sk-|t0ken|u:pw|hunter22' "$RESULTS"
 }
 
+@test "secrets are found in every form that .env and YAML have" {
+    cat >"$BATS_TEST_TMPDIR/.env" <<'X'
+LLM_API_KEY=sk-1-comment  # production
+export QDRANT_API_KEY=sk-2-export
+DB_PASS=sk-3-pass
+DB_PWD="sk-4 with blanks"
+SENTRY_DSN='sk-5-dsn'
+   SPACED_KEY = "sk-6-\"quoted\""
+HASH_TOKEN=sk-7#no-comment
+X
+    cat >"$BATS_TEST_TMPDIR/config.yaml" <<'X'
+llm: {provider: x, api_key: "sk-8-flow", other: y}
+one: {api_key: sk-9-plain, b: c}
+list:
+  - api_key: sk-10-item
+  - api-key: sk-11-hyphen  # with a comment
+api.key: sk-12-dot
+pem_key: |
+    sk-13-first
+    sk-13-second
+tokens:
+- sk-14-list
+- 'sk-15-quoted'
+secrets:
+  openai: sk-16-nested
+"password": "/sk-17/base64+=="
+key_file: /etc/passwd
+token: ${FROM_ENVIRONMENT}
+last: plain-words
+X
+    run -0 with_run 'secrets_collect "$BATS_TEST_TMPDIR/.env" "$BATS_TEST_TMPDIR/config.yaml"
+        printf "%s\n" "key is sk-1-comment." sk-2-export sk-3-pass "sk-4 with blanks" sk-5-dsn "sk-6-\"quoted\"" "sk-7#no-comment" "<sk-8-flow>" sk-9-plain sk-10-item \
+            sk-11-hyphen sk-12-dot sk-13-first sk-13-second sk-14-list sk-15-quoted sk-16-nested /sk-17/base64+== >"$BATS_TEST_TMPDIR/said"
+        redact_stream <"$BATS_TEST_TMPDIR/said"
+        printf "%s\n" /etc/passwd plain-words "\${FROM_ENVIRONMENT}" provider "$PWD" | redact_stream'
+    equal "$(grep -c sk- <<<"$output")" 0
+    equal "$(grep -c redacted <<<"$output")" 18
+    equal "$(tail -n 5 <<<"$output")" "/etc/passwd
+plain-words
+\${FROM_ENVIRONMENT}
+provider
+$PWD"
+}
+
 @test "numbers of tokens are no secrets, and a secret number is one only as a whole" {
     printf 'embedding:\n  max_tokens_per_request: 300000\n  tokenizer: cl100k_base\nauth:\n  password: 654321\n' >"$BATS_TEST_TMPDIR/config.yaml"
     run -0 with_run 'secrets_collect "$BATS_TEST_TMPDIR/config.yaml"
