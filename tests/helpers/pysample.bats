@@ -576,6 +576,31 @@ contained() {
     matches "$output" '^700 samples, [1-9][0-9]* torn, '
 }
 
+# by_valgrind ARGUMENT…: pysample under valgrind: no error in it, and nothing lost.
+by_valgrind() {
+    run -0 --separate-stderr valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,possible \
+        "$DIR/plain/pysample" "$@"
+    equal "$stderr" ""
+}
+
+@test "valgrind finds no error and no leak, attached and launched" {
+    mkdir "$DIR/plain"
+    # Not the helper under test, which SAN=1 makes one that valgrind cannot run.
+    cc -std=c11 -D_GNU_SOURCE -g -O1 "-I$ROOT/helpers/lib" -o "$DIR/plain/pysample" "$ROOT"/helpers/pysample/*.c "$ROOT"/helpers/lib/*.c -lm
+    PYTHON=$(find_python 12)
+    start "$PYTHON" "$PROGRAMS/zoo.py" "$DIR/truth" rest
+    until_true 30 test -e "$DIR/truth"
+    until_true 20 seen_as_expected
+    by_valgrind --json "$PID"
+    equal "$(jq '.tasks | length' <<<"$output")" "$(jq '.tasks | length' "$DIR/seen")"
+    by_valgrind --pstree "$PID"
+    by_valgrind --rate 10 --duration 1s --output-dir "$DIR" --summary "$DIR/summary" "$PID"
+    (($(value samples) > 0)) || fail "no sample"
+    by_valgrind --rate 10 --duration 1s --samples "$DIR/samples" "$PID"
+    by_valgrind --rate 10 --stop --wall "$DIR/wall" -- "$PYTHON" -c 'import asyncio; asyncio.run(asyncio.sleep(1))'
+    run -0 grep -q ';\[sleep 1s\] ' "$DIR/wall"
+}
+
 @test "--pstree prints the tree, with children below those that await them" {
     PYTHON=$(find_python 12)
     rm -f "$DIR/truth"
