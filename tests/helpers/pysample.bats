@@ -424,13 +424,21 @@ rests_in() {
 }
 
 fixed() {
-    local shared static needs
+    local shared static needs need
     stripped_python
     shared=$(of_python 'v("LIBDIR") + "/" + v("LDLIBRARY")')
     static=$(of_python 'v("LIBPL") + "/" + v("LIBRARY")')
     read -ra needs <<<"$(of_python '" ".join(v(k) for k in ("LIBS", "SYSLIBS", "MODLIBS"))')"
     [[ $shared != *.so || ! -e $shared ]] || rests_in "$shared"
-    [[ ! -e $static ]] || rests_in "$static" -Wl,--export-dynamic "${needs[@]}"
+    [[ -e $static ]] || return 0
+    for need in "${needs[@]}"; do
+        # Debian's asks for archives of its own build, which no package has.
+        if [[ $need == *.a && ! -e $need ]]; then
+            echo "# ${static##*/} cannot be linked: it needs $need" >&3
+            return 0
+        fi
+    done
+    rests_in "$static" -Wl,--export-dynamic "${needs[@]}"
 }
 
 @test "a program that is not position-independent and has Python in it, shared or static, is read" {
