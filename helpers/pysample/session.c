@@ -371,12 +371,13 @@ enum attach session_stacks(struct session *s) {
 
 /* kernel.yama.ptrace_scope: '0' to '3', and '0' where the kernel has no yama. */
 static char yama_scope(void) {
-    char text[16] = "";
+    char text[16] = "0";
     int root = proc_open_root("/proc");
-    bool there = proc_read(root, "sys/kernel/yama/ptrace_scope", text, sizeof(text)) > 0;
 
+    if (proc_read(root, "sys/kernel/yama/ptrace_scope", text, sizeof(text)) <= 0)
+        text[0] = '0';
     (void)close(root);
-    return there ? text[0] : '0';
+    return text[0];
 }
 
 void session_explain_denied(const struct session *s, bool launched) {

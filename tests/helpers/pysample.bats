@@ -425,13 +425,21 @@ rests_in() {
 }
 
 fixed() {
-    local shared static needs
+    local shared static needs need
     stripped_python
     shared=$(of_python 'v("LIBDIR") + "/" + v("LDLIBRARY")')
     static=$(of_python 'v("LIBPL") + "/" + v("LIBRARY")')
     read -ra needs <<<"$(of_python '" ".join(v(k) for k in ("LIBS", "SYSLIBS", "MODLIBS"))')"
     [[ $shared != *.so || ! -e $shared ]] || rests_in "$shared"
-    [[ ! -e $static ]] || rests_in "$static" -Wl,--export-dynamic "${needs[@]}"
+    [[ -e $static ]] || return 0
+    for need in "${needs[@]}"; do
+        # Debian's asks for archives of its own build, which no package has.
+        if [[ $need == *.a && ! -e $need ]]; then
+            echo "# ${static##*/} cannot be linked: it needs $need" >&3
+            return 0
+        fi
+    done
+    rests_in "$static" -Wl,--export-dynamic "${needs[@]}"
 }
 
 @test "a program that is not position-independent and has Python in it, shared or static, is read" {
@@ -575,6 +583,31 @@ contained() {
     until_true 30 test -e "$DIR/truth"
     run -0 timeout 120 "$DIR/spoil" "$PID" 700 "${FUZZ_SEED:-1}"
     matches "$output" '^700 samples, [1-9][0-9]* torn, '
+}
+
+# by_valgrind ARGUMENT…: pysample under valgrind: no error in it, and nothing lost.
+by_valgrind() {
+    run -0 --separate-stderr valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,possible \
+        "$DIR/plain/pysample" "$@"
+    equal "$stderr" ""
+}
+
+@test "valgrind finds no error and no leak, attached and launched" {
+    mkdir "$DIR/plain"
+    # Not the helper under test, which SAN=1 makes one that valgrind cannot run.
+    cc -std=c11 -D_GNU_SOURCE -g -O1 "-I$ROOT/helpers/lib" -o "$DIR/plain/pysample" "$ROOT"/helpers/pysample/*.c "$ROOT"/helpers/lib/*.c -lm
+    PYTHON=$(find_python 12)
+    start "$PYTHON" "$PROGRAMS/zoo.py" "$DIR/truth" rest
+    until_true 30 test -e "$DIR/truth"
+    until_true 20 seen_as_expected
+    by_valgrind --json "$PID"
+    equal "$(jq '.tasks | length' <<<"$output")" "$(jq '.tasks | length' "$DIR/seen")"
+    by_valgrind --pstree "$PID"
+    by_valgrind --rate 10 --duration 1s --output-dir "$DIR" --summary "$DIR/summary" "$PID"
+    (($(value samples) > 0)) || fail "no sample"
+    by_valgrind --rate 10 --duration 1s --samples "$DIR/samples" "$PID"
+    by_valgrind --rate 10 --stop --wall "$DIR/wall" -- "$PYTHON" -c 'import asyncio; asyncio.run(asyncio.sleep(1))'
+    run -0 grep -q ';\[sleep 1s\] ' "$DIR/wall"
 }
 
 @test "--pstree prints the tree, with children below those that await them" {
