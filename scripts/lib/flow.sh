@@ -104,7 +104,7 @@ profile_watch() {
 # progress SECONDS: one line of how it goes; overwritten on a terminal.
 progress() {
     local line
-    line="$1 s: $(sampler_progress), chunks $(chunks_done), CPU $(samples_last cpu_user_s cpu_system_s) s, RSS $(mib "$(samples_last rss_kib)") MiB"
+    line="$1 s: $(sampler_progress), chunks $(chunks_done), CPU $(samples_last cpu_user_s cpu_system_s) s, RSS $(mib "$(samples_last rss_kib)") MiB" || return 0
     if [[ -t 2 ]]; then live "$line"; else say "$line"; fi
 }
 
