@@ -106,7 +106,9 @@ profile_watch() {
 
 # progress SECONDS: one line of how it goes; overwritten on a terminal.
 progress() {
-    show "$1 s: $(sampler_progress), chunks $(chunks_done), CPU $(samples_last cpu_user_s cpu_system_s) s, RSS $(mib "$(samples_last rss_kib)") MiB"
+    local line
+    line="$1 s: $(sampler_progress), chunks $(chunks_done), CPU $(samples_last cpu_user_s cpu_system_s) s, RSS $(mib "$(samples_last rss_kib)") MiB" || return 0
+    show "$line"
 }
 
 # show TEXT: a line that is overwritten on a terminal, a line of its own elsewhere.

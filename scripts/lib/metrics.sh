@@ -132,7 +132,8 @@ tasks_lost() {
 room_check() {
     [[ -n ${MULTIPROC-} && -z ${ROOM_SAID-} ]] || return 0
     local free
-    free=$(free_mib "$MULTIPROC")
+    # A Ctrl-C ends what was asked too, which is no failure of this script's; so below.
+    free=$(free_mib "$MULTIPROC") && [[ -n $free ]] || return 0
     if ((free < METRICS_LOW_MIB)); then
         ROOM_SAID=1
         note metrics-no-room "only $free MiB are left for the loader's metrics in $TMP: free some, or the loader is killed (SIGBUS)"
@@ -142,7 +143,7 @@ room_check() {
 # metrics_progress SECONDS: one line of how it goes; overwritten on a terminal.
 metrics_progress() {
     local line
-    line="$1 s: $({ metrics_page 2>/dev/null || :; } | metrics_line)"
+    line="$1 s: $({ metrics_page 2>/dev/null || :; } | metrics_line)" || return 0
     if [[ -t 2 ]]; then live "$line"; else say "$line"; fi
 }
 

@@ -161,7 +161,8 @@ cprofile_broken() {
 # snakeviz_serve: SnakeViz on a free loopback port until a signal comes.
 snakeviz_serve() {
     local url=
-    job snakeviz "$TOOLS_BIN/snakeviz" --server --hostname 127.0.0.1 --port "$(free_port)" "$RUN/profile.out"
+    # Its address is wanted at once, not when its buffer is full.
+    job snakeviz env PYTHONUNBUFFERED=1 "$TOOLS_BIN/snakeviz" --server --hostname 127.0.0.1 --port "$(free_port)" "$RUN/profile.out"
     at_exit end_process "$JOB" INT 3
     until url=$(grep -aom1 'http://127[^ ]*' "$RUN/log/snakeviz.log"); do
         alive "$JOB" && [[ -z $STOPPED ]] || break
