@@ -76,6 +76,9 @@ options_load() {
             Hz) [[ ${!name} =~ ^[1-9][0-9]{0,3}$ ]] || die 2 bad-option "$name: not a rate from 1 to 9999 Hz: '${!name}'" ;;
             s | ms) [[ ${!name} =~ ^[0-9]{0,7}(\.[0-9]+)?$ ]] || die 2 bad-option "$name: not a number of $form: '${!name}'" ;;
         esac
+        if [[ $name == DURATION && -n $DURATION && $DURATION != *[1-9]* ]]; then
+            die 2 bad-option "DURATION: nothing is sampled in '$DURATION' s. Leave it empty to sample until the loader ends"
+        fi
     done <"$ROOT/scripts/options.tsv"
 }
 

@@ -134,16 +134,30 @@ profile_end() {
     profile_times
 }
 
-# sampler_failed PID: did it end by itself while there was something to sample? A sampler sees the loader's threads go
-# before the process is gone, so that is waited for.
+# sampler_failed PID [COMPLETE]: did it end before its time? SAMPLER_STATUS is its exit status. With DURATION it ends by itself,
+# with status 0 and, where there is another way to know that it sampled to the end, COMPLETE=yes. Without, it ends with the
+# loader: a sampler sees the loader's threads go before the process is gone, so that is waited for.
 sampler_failed() {
-    [[ -z $STOPPED && -z $DURATION ]] && ! alive "$1" || return 1
+    [[ -z $STOPPED ]] && ! alive "$1" || return 1
     local deadline=$((SECONDS + 5))
+    SAMPLER_STATUS=0
+    wait "$1" 2>/dev/null || SAMPLER_STATUS=$?
+    # No sampler ends by a signal that nobody sent, whatever the loader did meanwhile.
+    ((SAMPLER_STATUS <= 128)) || return 0
+    if [[ -n $DURATION && ${2-yes} == yes ]] && ((SAMPLER_STATUS == 0)); then return 1; fi
     while target_alive; do
         ((SECONDS < deadline)) || return 0
         pause 0.05
     done
     return 1
+}
+
+# sampler_words WORDS: how a sampler that failed ended, what it said, and the next step.
+sampler_words() {
+    printf 'exit status %s after %s s' "$SAMPLER_STATUS" "$(ratio "$SAMPLED_S" 1 1)"
+    ((SAMPLER_STATUS <= 128)) || printf ', signal %s' "$(kill -l "$SAMPLER_STATUS")"
+    [[ -z ${DURATION-} ]] || printf ' of the %s s asked for' "$DURATION"
+    printf ': %s. What it had written is kept; run it again, and see make doctor' "${1:-it said nothing}"
 }
 
 # profile_times: wall and CPU seconds of the loader: what the kernel gave procrun at its end, else what was sampled last.

@@ -191,6 +191,35 @@ cgroup_make() {
     readable_profile
 }
 
+# killed_of_duration SCRIPT PATTERN ID: the sampler of a run of DURATION is killed long before that is over.
+killed_of_duration() {
+    SCRIPT=$1 target_start DURATION=600
+    until_true 120 sampling
+    kill -KILL "$(child_of_target "$2")"
+    target_ends 3
+    matches "$(<"$BATS_TEST_TMPDIR/err")" "\\[$3\\].* ended before its time, exit status 137 after [0-9.]+ s, signal KILL of the 600 s asked for: .*make doctor"
+    equal "$(jq -c '[.state, .exit_status]' "$RUN/run.json")" '["failed",3]'
+    [[ -s $RUN/samples.tsv && -s $RUN/summary.md ]]
+}
+
+@test "kill -9 of pysample is a failed tool under DURATION too" {
+    killed_of_duration profile-wall pysample pysample-failed
+    equal "$(awk '$1 == "complete" { print $2 }' "$RUN/raw/pysample.tsv")" no
+}
+@test "kill -9 of py-spy is a failed tool under DURATION too" { killed_of_duration profile-pyspy '.*py-spy record' py-spy-failed; }
+@test "kill -9 of perf is a failed tool under DURATION too" { killed_of_duration profile-perf 'perf record' perf-failed; }
+
+@test "kill -9 of procrun before pysample is a failed tool under DURATION too" {
+    killed_of_duration profile-wall 'procrun .*-- pysample' pysample-failed
+}
+
+@test "a recording of perf that ends before DURATION is a failed tool though its status is 0" {
+    run -0 bash -c '. "$ROOT/scripts/lib/common.sh"; . "$ROOT/scripts/lib/tools.sh"
+        PERF_BEGAN=1000000000 WATCH_ENDED=4000000000
+        for DURATION in "" 3 3.1 4; do perf_complete; done'
+    equal "${lines[*]}" 'yes yes yes no'
+}
+
 @test "Ctrl-C under profile-wall keeps the await chains, and exits 130" {
     SCRIPT=profile-wall target_start
     until_true 120 sampling

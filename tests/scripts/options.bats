@@ -54,6 +54,18 @@ load ../lib/common
     matches "$output" "RATE: not a rate from 1 to 9999 Hz: '100Hz'"
 }
 
+@test "a DURATION of nothing exits 2 before anything is started, for every profile" {
+    local target duration
+    export RESULTS=$BATS_TEST_TMPDIR/results
+    for target in profile-wall profile-pyspy profile-perf; do
+        for duration in 0 0.0 00; do
+            DURATION=$duration run -2 "$ROOT/scripts/$target"
+            matches "$output" "bad-option.*DURATION: nothing is sampled in '$duration' s"
+        done
+    done
+    [[ ! -e $RESULTS ]]
+}
+
 @test "the exit status of a script passes through make" {
     run -2 make -C "$ROOT" report RUN=no-such-run
     matches "$output" "no run folder 'no-such-run'"
