@@ -18,7 +18,6 @@ on_signal() { STOPPED=$1; }
 stop_if_asked() {
     [[ -n $STOPPED ]] || return 0
     say "stopped by SIG$STOPPED before there was anything to sample"
-    run_set state interrupted
     exit "$(signal_status)"
 }
 
@@ -30,15 +29,14 @@ signal_status() {
     esac
 }
 
-# profile_prepare TARGET: the run folder, and what the run depends on.
+# profile_prepare TARGET: what the run depends on, then its folder. A set-up that fails or is stopped leaves no run.
 profile_prepare() {
-    [[ -z $PID || -z $WORKSPACE$LOADER ]] ||
-        die 2 bad-option "PID attaches to a loader that runs; WORKSPACE and LOADER launch one. Give one of the two"
+    target_prepare
     make_tmp
-    run_new "$1"
     trap 'on_signal INT' INT
     trap 'on_signal TERM' TERM
     trap 'on_signal HUP' HUP
+    run_new "$1"
     say "run folder: $RUN"
     run_facts
 }
@@ -49,7 +47,6 @@ profile_target() {
         target_attach
         say "attached to the loader $LOADER_PID"
     else
-        target_loader
         target_workspace
         stop_if_asked
         mark launch
@@ -85,6 +82,7 @@ profile_watch() {
     local next=0 began=$SECONDS
     WATCH_BEGAN=${EPOCHREALTIME/./}000
     mark "sampling begins"
+    run_latest
     # Not before: what it runs shows when it has loaded it.
     run_set python "$(target_python)" loader_version "$(target_version)"
     while [[ -z $STOPPED ]] && alive "$1" && target_alive; do

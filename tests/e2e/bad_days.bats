@@ -69,10 +69,11 @@ tmp_folders() { find "$TMPDIR" -maxdepth 1 -type d \( -name 'qlp-*' -o -name 'qd
 
 @test "Ctrl-C before the loader is there exits 130 and leaves nothing running" {
     target_start
-    until_true 60 test -s "$RUN/log/standin-qdrant.log"
+    until_true 60 compgen -G "$RESULTS/*-profile-pyspy/log/standin-qdrant.log"
     kill -INT -- "-$TARGET"
     target_ends 130
-    run -0 jq -e . "$RUN/run.json"
+    equal "$(jq -c '[.state, .exit_status, (.ended | type)]' "$RESULTS"/*-profile-pyspy/run.json)" '["interrupted",130,"string"]'
+    [[ ! -e $RESULTS/latest ]] || fail 'latest names a run that has nothing to show'
 }
 
 @test "kill -9 of the target's script ends everything, and make report reads what is left" {
@@ -270,6 +271,8 @@ killed_of_duration() {
     target_start LOADER='sh -c true' FILES=100
     target_ends 3
     matches "$(<"$BATS_TEST_TMPDIR/err")" 'loader-ended-early'
+    equal "$(jq -c '[.state, .exit_status, (.ended | type)]' "$RESULTS"/*-profile-pyspy/run.json)" '["failed",3,"string"]'
+    [[ ! -e $RESULTS/latest ]] || fail 'latest names a run that has nothing to show'
 }
 
 @test "a PID that is gone is exit 3 and says how to look" {
