@@ -302,6 +302,19 @@ killed_of_duration() {
     run -0 kill -0 "$WRAPPER"
 }
 
+@test "a test that is killed leaves none of its stand-ins" {
+    (
+        standins_start
+        : >"$BATS_TEST_TMPDIR/up"
+        until_true 600 false
+    ) 3>&- &
+    local killed=$!
+    until_true 120 test -e "$BATS_TEST_TMPDIR/up"
+    run -1 nothing_left
+    kill -KILL "$killed"
+    until_true 20 nothing_left
+}
+
 @test "a process whose start time differs is another process" {
     run -0 bash -c '. "$ROOT/scripts/lib/common.sh"; . "$ROOT/scripts/lib/target.sh"
         LOADER_PID=$$; stat=$(cat /proc/$$/stat); set -- ${stat##*) }; LOADER_START=${20}
