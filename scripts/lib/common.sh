@@ -76,6 +76,9 @@ options_load() {
             Hz) [[ ${!name} =~ ^[1-9][0-9]{0,3}$ ]] || die 2 bad-option "$name: not a rate from 1 to 9999 Hz: '${!name}'" ;;
             s | ms) [[ ${!name} =~ ^[0-9]{0,7}(\.[0-9]+)?$ ]] || die 2 bad-option "$name: not a number of $form: '${!name}'" ;;
         esac
+        if [[ $name == DURATION && -n $DURATION && $DURATION != *[1-9]* ]]; then
+            die 2 bad-option "DURATION: nothing is sampled in '$DURATION' s. Leave it empty to sample until the loader ends"
+        fi
     done <"$ROOT/scripts/options.tsv"
 }
 
@@ -92,6 +95,7 @@ EXIT_STEPS=()
 at_exit() { EXIT_STEPS+=("$(printf '%q ' "$@")"); }
 run_exit_steps() {
     local status=$? i
+    EXIT_STATUS=$status
     trap '' INT TERM HUP
     for ((i = ${#EXIT_STEPS[@]} - 1; i >= 0; i--)); do
         eval "${EXIT_STEPS[i]}" || :
@@ -100,6 +104,18 @@ run_exit_steps() {
     exit "$status"
 }
 trap run_exit_steps EXIT
+
+# words_of NAME: WORDS, what the option of that name holds, split and unquoted as a shell would.
+words_of() {
+    local quoted
+    # shellcheck disable=SC2034 # w: by eval
+    quoted=$(
+        set +eu
+        eval "w=(${!1})" 2>/dev/null || exit 1
+        ((${#w[@]} == 0)) || printf '%q ' "${w[@]}"
+    ) || die 2 bad-option "$1: not words that a shell can read: ${!1} (is a quote or a bracket not closed?)"
+    eval "WORDS=($quoted)"
+}
 
 # end_process PID [SIGNAL [SECONDS]]: signals a child of this shell and waits for it; kills it at the deadline.
 end_process() {

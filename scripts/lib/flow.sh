@@ -18,7 +18,6 @@ on_signal() { STOPPED=$1; }
 stop_if_asked() {
     [[ -n $STOPPED ]] || return 0
     say "stopped by SIG$STOPPED before there was anything to sample"
-    run_set state interrupted
     exit "$(signal_status)"
 }
 
@@ -30,15 +29,14 @@ signal_status() {
     esac
 }
 
-# profile_prepare TARGET: the run folder, and what the run depends on.
+# profile_prepare TARGET: what the run depends on, then its folder. A set-up that fails or is stopped leaves no run.
 profile_prepare() {
-    [[ -z $PID || -z $WORKSPACE$LOADER ]] ||
-        die 2 bad-option "PID attaches to a loader that runs; WORKSPACE and LOADER launch one. Give one of the two"
+    target_prepare
     make_tmp
-    run_new "$1"
     trap 'on_signal INT' INT
     trap 'on_signal TERM' TERM
     trap 'on_signal HUP' HUP
+    run_new "$1"
     say "run folder: $RUN"
     run_facts
 }
@@ -49,7 +47,6 @@ profile_target() {
         target_attach
         say "attached to the loader $LOADER_PID"
     else
-        target_loader
         target_workspace
         stop_if_asked
         mark launch
@@ -88,6 +85,7 @@ profile_watch() {
     local next=0 began=$SECONDS
     WATCH_BEGAN=${EPOCHREALTIME/./}000
     mark "sampling begins"
+    run_latest
     # Not before: what it runs shows when it has loaded it.
     run_set python "$(target_python)" loader_version "$(target_version)"
     while [[ -z $STOPPED ]] && alive "$1" && target_alive; do
@@ -142,16 +140,30 @@ profile_end() {
     profile_times
 }
 
-# sampler_failed PID: did it end by itself while there was something to sample? A sampler sees the loader's threads go
-# before the process is gone, so that is waited for.
+# sampler_failed PID [COMPLETE]: did it end before its time? SAMPLER_STATUS is its exit status. With DURATION it ends by itself,
+# with status 0 and, where there is another way to know that it sampled to the end, COMPLETE=yes. Without, it ends with the
+# loader: a sampler sees the loader's threads go before the process is gone, so that is waited for.
 sampler_failed() {
-    [[ -z $STOPPED && -z $DURATION ]] && ! alive "$1" || return 1
+    [[ -z $STOPPED ]] && ! alive "$1" || return 1
     local deadline=$((SECONDS + 5))
+    SAMPLER_STATUS=0
+    wait "$1" 2>/dev/null || SAMPLER_STATUS=$?
+    # No sampler ends by a signal that nobody sent, whatever the loader did meanwhile.
+    ((SAMPLER_STATUS <= 128)) || return 0
+    if [[ -n $DURATION && ${2-yes} == yes ]] && ((SAMPLER_STATUS == 0)); then return 1; fi
     while target_alive; do
         ((SECONDS < deadline)) || return 0
         pause 0.05
     done
     return 1
+}
+
+# sampler_words WORDS: how a sampler that failed ended, what it said, and the next step.
+sampler_words() {
+    printf 'exit status %s after %s s' "$SAMPLER_STATUS" "$(ratio "$SAMPLED_S" 1 1)"
+    ((SAMPLER_STATUS <= 128)) || printf ', signal %s' "$(kill -l "$SAMPLER_STATUS")"
+    [[ -z ${DURATION-} ]] || printf ' of the %s s asked for' "$DURATION"
+    printf ': %s. What it had written is kept; run it again, and see make doctor' "${1:-it said nothing}"
 }
 
 # profile_times: wall and CPU seconds of the loader: what the kernel gave procrun at its end, else what was sampled last.

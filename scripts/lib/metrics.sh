@@ -95,6 +95,7 @@ exporter_last_words() { tail -n 1 "$RUN/log/exporter.log"; }
 metrics_watch() {
     local next=0 look=0 began=$SECONDS
     LOADER_STARTED=$(process_started "$LOADER_PID")
+    run_latest
     run_set python "$(target_python)" loader_version "$(target_version)"
     while [[ -z $STOPPED ]] && metrics_loader_runs; do
         if [[ -n $EXPORTER ]] && ! alive "$EXPORTER"; then exporter_lost 'the ingestion goes on'; fi

@@ -2,7 +2,7 @@
 # The only code that knows results/: a run folder, its manifest run.json, and what may not be written into it.
 # shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 
-# run_new TARGET: makes results/<time>-TARGET (RUN) with raw/ and log/, and points results/latest at it.
+# run_new TARGET: makes results/<time>-TARGET (RUN) with raw/ and log/. Whatever ends this script, but kill -9, its manifest says so.
 run_new() {
     local results=${RESULTS:-$ROOT/results} stamp name n=1
     stamp=$(date -u +%Y-%m-%dT%H-%M-%SZ)
@@ -19,9 +19,22 @@ run_new() {
     RUN=$RESULTS/$name
     mkdir "$RUN/raw" "$RUN/log" && : >"$RUN/raw/notes.md" ||
         die 3 results-unwritable "cannot write to $RUN. Is the disk full?"
-    ln -sfn "$name" "$RESULTS/.latest.$$" && mv -T "$RESULTS/.latest.$$" "$RESULTS/latest"
+    at_exit run_close
     run_set target "$1" started "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" state running
 }
+
+# run_latest: points results/latest at this run, which has something to show from now on.
+run_latest() {
+    ln -sfn "${RUN##*/}" "$RESULTS/.latest.$$" && mv -T "$RESULTS/.latest.$$" "$RESULTS/latest"
+}
+
+# run_close: of a run that did not come to its end: how it ended. In a shell of its own, since no exit step may exit.
+run_close() (
+    state=failed
+    [[ $(run_get state) == running ]] || exit 0
+    [[ -z ${STOPPED-} ]] || state=interrupted
+    run_set state "$state" ended "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" exit_status "$EXIT_STATUS" 2>/dev/null
+)
 
 # run_set KEY VALUE …: writes them to run.json; a value that is a number stays one, n/a stays text. Replaced whole, by
 # rename, so that a run that is killed leaves a manifest that reads.

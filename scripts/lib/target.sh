@@ -3,6 +3,7 @@
 # shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 
 LOADER_CMD=()
+MORE_ARGS=()
 # What a target adds to the launch: variables for the loader alone, flags for its procrun.
 LOADER_VARIABLES=()
 PROCRUN_FLAGS=()
@@ -12,39 +13,71 @@ STANDINS=()
 
 has_loader() { "$1" -c 'import importlib.util as u, sys; sys.exit(u.find_spec("qdrant_loader") is None)' 2>/dev/null; }
 
-# target_loader: LOADER_CMD, the user's own (LOADER, or a LOADER_PYTHON that has the loader), else the cached one.
-target_loader() {
+# target_check: the words that say which loader and which workspace, before anything is installed, made or started:
+# LOADER_CMD (of LOADER) and MORE_ARGS.
+target_check() {
+    if [[ -n $PID ]]; then
+        [[ -z $WORKSPACE$LOADER ]] ||
+            die 2 bad-option "PID attaches to a loader that runs; WORKSPACE and LOADER launch one. Give one of the two"
+        [[ $PID == find || $PID =~ ^[1-9][0-9]*$ ]] || die 2 bad-option "PID: not a process id, nor 'find': '$PID'"
+        return 0
+    fi
+    words_of ARGS
+    MORE_ARGS=("${WORDS[@]}")
     if [[ -n $LOADER ]]; then
-        # The user's own words, split and unquoted as a shell would.
-        eval "LOADER_CMD=($LOADER)"
-        command -v "${LOADER_CMD[0]}" >/dev/null ||
-            die 2 no-loader "LOADER: no such command: '${LOADER_CMD[0]}'"
+        words_of LOADER
+        LOADER_CMD=("${WORDS[@]}")
+        command -v "${LOADER_CMD[0]-}" >/dev/null ||
+            die 2 no-loader "LOADER: no such command: '${LOADER_CMD[0]-}'"
+    fi
+    [[ -z $LOADER_DIR || (-d $LOADER_DIR && -x $LOADER_DIR) ]] || die 2 bad-option "LOADER_DIR: no such folder: '$LOADER_DIR'"
+    if [[ -n $WORKSPACE ]]; then
+        [[ -r $WORKSPACE/config.yaml ]] ||
+            die 2 no-workspace "WORKSPACE: no config.yaml in '$WORKSPACE'. Name the folder that holds config.yaml and .env"
+        return 0
+    fi
+    case $EMBEDDINGS in
+        hash | minilm) ;;
+        *) die 2 bad-option "EMBEDDINGS: not hash or minilm: '$EMBEDDINGS'" ;;
+    esac
+    case $FILES in
+        100 | 1000 | 3000) ;;
+        *) die 2 bad-option "FILES: not 100, 1000 or 3000: '$FILES'" ;;
+    esac
+}
+
+# target_prepare: what a launch needs and may have to be built first: LOADER_CMD, the user's own (LOADER, or a LOADER_PYTHON that
+# has the loader), else the cached one; the corpus and the model of the stand-ins.
+target_prepare() {
+    [[ -z $PID ]] || return 0
+    if [[ -n $LOADER ]]; then
+        :
     elif [[ -n $LOADER_PYTHON ]] && has_loader "$LOADER_PYTHON"; then
         LOADER_CMD=("$LOADER_PYTHON" -m qdrant_loader.cli.cli)
     else
         need_loader_env
         LOADER_CMD=("$LOADER_ENV_PYTHON" -m qdrant_loader.cli.cli)
     fi
+    if [[ -z $WORKSPACE ]]; then
+        corpus_make
+        [[ $EMBEDDINGS != minilm ]] || need_minilm
+    fi
 }
 
 # target_workspace: WORKSPACE_DIR, the user's own or an embedded one with stand-ins; LOADER_ARGS.
 target_workspace() {
-    local args=()
-    eval "args=($ARGS)"
     if [[ -n $WORKSPACE ]]; then
-        WORKSPACE_DIR=$(cd "$WORKSPACE" 2>/dev/null && pwd) && [[ -r $WORKSPACE_DIR/config.yaml ]] ||
-            die 2 no-workspace "WORKSPACE: no config.yaml in '$WORKSPACE'. Name the folder that holds config.yaml and .env"
+        WORKSPACE_DIR=$(cd "$WORKSPACE" && pwd)
         secrets_collect "$WORKSPACE_DIR/config.yaml" "$WORKSPACE_DIR/.env"
-        LOADER_ARGS=(ingest --workspace "$WORKSPACE_DIR" "${args[@]}")
+        LOADER_ARGS=(ingest --workspace "$WORKSPACE_DIR" "${MORE_ARGS[@]}")
         run_set workspace own
     else
         standins_start
         WORKSPACE_DIR=$TMP/workspace
-        corpus_make
         "$TOOLS_PYTHON" "$ROOT/scripts/standin/workspace.py" "$WORKSPACE_DIR" --corpus "$CORPUS" \
             --qdrant-url "$QDRANT_URL" --embeddings-url "$EMBEDDINGS_URL" \
             --min-request-interval "$MIN_REQUEST_INTERVAL" --batch-size "$BATCH_SIZE"
-        LOADER_ARGS=(ingest --workspace "$WORKSPACE_DIR" --force "${args[@]}")
+        LOADER_ARGS=(ingest --workspace "$WORKSPACE_DIR" --force "${MORE_ARGS[@]}")
         run_set workspace "embedded, $FILES files"
     fi
     run_set workspace_sha256 "$(workspace_hash)"
@@ -81,11 +114,6 @@ standin_start() {
 }
 
 standins_start() {
-    case $EMBEDDINGS in
-        hash | minilm) ;;
-        *) die 2 bad-option "EMBEDDINGS: not hash or minilm: '$EMBEDDINGS'" ;;
-    esac
-    [[ $EMBEDDINGS != minilm ]] || need_minilm
     standin_start qdrant --dir "$TMP/qdrant"
     QDRANT_URL=$REPLY
     standin_start embeddings --model "$EMBEDDINGS" --latency-ms "$LATENCY"
@@ -110,10 +138,6 @@ corpus_key() {
 
 # corpus_make: CORPUS, FILES real text files, made once and kept beside the environments.
 corpus_make() {
-    case $FILES in
-        100 | 1000 | 3000) ;;
-        *) die 2 bad-option "FILES: not 100, 1000 or 3000: '$FILES'" ;;
-    esac
     need_loader_env
     local dir
     dir=$CACHE/corpus-$FILES-$(corpus_key)

@@ -278,6 +278,7 @@ perf_start() {
     job perf perf record -k mono -e "$PERF_EVENT" "${PERF_ARGS[@]}" --call-graph "$PERF_GRAPH" --max-size "${PERF_LIMIT_MIB}M" \
         -o "$PERF_DATA" -p "$1" "${args[@]}"
     PERF_PID=$JOB
+    PERF_BEGAN=$(now_ns)
     until [[ -n $STOPPED || -s $PERF_DATA ]] || ! alive "$PERF_PID"; do pause 0.01; done
     [[ $PERF_PYTHON == join && -s $PERF_DATA ]] || return 0
     # Context switches are so many that the moments are taken by the clock.
@@ -285,6 +286,11 @@ perf_start() {
     job pysample pysample "${args[@]}" --samples "$RUN/raw/python.samples" --summary "$RUN/raw/pysample.tsv" "$1"
     PYSAMPLE_PID=$JOB
     at_exit end_process "$PYSAMPLE_PID" INT 10
+}
+
+# perf_complete: yes, or no where it ended before DURATION was over: a recording that has reached its limit ends with status 0.
+perf_complete() {
+    awk -v ns="$((WATCH_ENDED - PERF_BEGAN))" -v d="${DURATION:-0}" 'BEGIN { print (ns / 1e9 + 0.2 < d ? "no" : "yes") }'
 }
 
 # perf_fold: a recording of frame pointers folded as it is, raw/perf.folded: to the stacks that perf's text gives, without the

@@ -69,10 +69,11 @@ tmp_folders() { find "$TMPDIR" -maxdepth 1 -type d \( -name 'qlp-*' -o -name 'qd
 
 @test "Ctrl-C before the loader is there exits 130 and leaves nothing running" {
     target_start
-    until_true 60 test -s "$RUN/log/standin-qdrant.log"
+    until_true 60 compgen -G "$RESULTS/*-profile-pyspy/log/standin-qdrant.log"
     kill -INT -- "-$TARGET"
     target_ends 130
-    run -0 jq -e . "$RUN/run.json"
+    equal "$(jq -c '[.state, .exit_status, (.ended | type)]' "$RESULTS"/*-profile-pyspy/run.json)" '["interrupted",130,"string"]'
+    [[ ! -e $RESULTS/latest ]] || fail 'latest names a run that has nothing to show'
 }
 
 @test "kill -9 of the target's script ends everything, and make report reads what is left" {
@@ -191,6 +192,35 @@ cgroup_make() {
     readable_profile
 }
 
+# killed_of_duration SCRIPT PATTERN ID: the sampler of a run of DURATION is killed long before that is over.
+killed_of_duration() {
+    SCRIPT=$1 target_start DURATION=600
+    until_true 120 sampling
+    kill -KILL "$(child_of_target "$2")"
+    target_ends 3
+    matches "$(<"$BATS_TEST_TMPDIR/err")" "\\[$3\\].* ended before its time, exit status 137 after [0-9.]+ s, signal KILL of the 600 s asked for: .*make doctor"
+    equal "$(jq -c '[.state, .exit_status]' "$RUN/run.json")" '["failed",3]'
+    [[ -s $RUN/samples.tsv && -s $RUN/summary.md ]]
+}
+
+@test "kill -9 of pysample is a failed tool under DURATION too" {
+    killed_of_duration profile-wall pysample pysample-failed
+    equal "$(awk '$1 == "complete" { print $2 }' "$RUN/raw/pysample.tsv")" no
+}
+@test "kill -9 of py-spy is a failed tool under DURATION too" { killed_of_duration profile-pyspy '.*py-spy record' py-spy-failed; }
+@test "kill -9 of perf is a failed tool under DURATION too" { killed_of_duration profile-perf 'perf record' perf-failed; }
+
+@test "kill -9 of procrun before pysample is a failed tool under DURATION too" {
+    killed_of_duration profile-wall 'procrun .*-- pysample' pysample-failed
+}
+
+@test "a recording of perf that ends before DURATION is a failed tool though its status is 0" {
+    run -0 bash -c '. "$ROOT/scripts/lib/common.sh"; . "$ROOT/scripts/lib/tools.sh"
+        PERF_BEGAN=1000000000 WATCH_ENDED=4000000000
+        for DURATION in "" 3 3.1 4; do perf_complete; done'
+    equal "${lines[*]}" 'yes yes yes no'
+}
+
 @test "Ctrl-C under profile-wall keeps the await chains, and exits 130" {
     SCRIPT=profile-wall target_start
     until_true 120 sampling
@@ -241,6 +271,8 @@ cgroup_make() {
     target_start LOADER='sh -c true' FILES=100
     target_ends 3
     matches "$(<"$BATS_TEST_TMPDIR/err")" 'loader-ended-early'
+    equal "$(jq -c '[.state, .exit_status, (.ended | type)]' "$RESULTS"/*-profile-pyspy/run.json)" '["failed",3,"string"]'
+    [[ ! -e $RESULTS/latest ]] || fail 'latest names a run that has nothing to show'
 }
 
 @test "a PID that is gone is exit 3 and says how to look" {
@@ -268,6 +300,19 @@ cgroup_make() {
         matches "$stderr" 'no-loader-process'
     done
     run -0 kill -0 "$WRAPPER"
+}
+
+@test "a test that is killed leaves none of its stand-ins" {
+    (
+        standins_start
+        : >"$BATS_TEST_TMPDIR/up"
+        until_true 600 false
+    ) 3>&- &
+    local killed=$!
+    until_true 120 test -e "$BATS_TEST_TMPDIR/up"
+    run -1 nothing_left
+    kill -KILL "$killed"
+    until_true 20 nothing_left
 }
 
 @test "a process whose start time differs is another process" {

@@ -328,7 +328,7 @@ target_ends() {
     run -3 env LISTEN="127.0.0.1:$(<"$BATS_TEST_TMPDIR/port")" "$ROOT/scripts/metrics"
     matches "$output" 'port-taken.*the address is taken.*LISTEN=127\.0\.0\.1:0'
     [[ $output != *launched* ]]
-    equal "$(find "$RUN/log" -name 'standin*')" ''
+    equal "$(find "$RESULTS"/*-metrics/log -name 'standin*')" ''
     nothing_left
 }
 

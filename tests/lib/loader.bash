@@ -4,13 +4,14 @@
 
 # standins_start [FAULT…]: both stand-ins and a workspace (WS) in a folder whose name has a space and quotes.
 standins_start() {
-    local name
+    # Behind the `&` it would be the stand-in's own.
+    local name me=$BASHPID
     STANDIN_DIR="$BATS_TEST_TMPDIR/stand in's \"dir\""
     WS="$STANDIN_DIR/work space"
     mkdir -p "$STANDIN_DIR"
     STANDIN_PIDS=()
     for name in qdrant embeddings; do
-        TMPDIR=$BATS_TEST_TMPDIR "$TOOLS_ENV_PYTHON" "$ROOT/scripts/standin/$name.py" --parent $BASHPID --ready-file "$STANDIN_DIR/$name.ready" \
+        TMPDIR=$BATS_TEST_TMPDIR "$TOOLS_ENV_PYTHON" "$ROOT/scripts/standin/$name.py" --parent "$me" --ready-file "$STANDIN_DIR/$name.ready" \
             --counts-file "$STANDIN_DIR/$name.counts.json" >"$STANDIN_DIR/$name.log" 2>&1 3>&- &
         STANDIN_PIDS+=($!)
     done

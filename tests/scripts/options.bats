@@ -54,6 +54,42 @@ load ../lib/common
     matches "$output" "RATE: not a rate from 1 to 9999 Hz: '100Hz'"
 }
 
+@test "a DURATION of nothing exits 2 before anything is started, for every profile" {
+    local target duration
+    export RESULTS=$BATS_TEST_TMPDIR/results
+    for target in profile-wall profile-pyspy profile-perf; do
+        for duration in 0 0.0 00; do
+            DURATION=$duration run -2 "$ROOT/scripts/$target"
+            matches "$output" "bad-option.*DURATION: nothing is sampled in '$duration' s"
+        done
+    done
+    [[ ! -e $RESULTS ]]
+}
+
+@test "a wrong word leaves no run folder, and latest where it was, for every target that launches" {
+    local target wrong
+    export RESULTS=$BATS_TEST_TMPDIR/results
+    mkdir -p "$RESULTS/good"
+    ln -s good "$RESULTS/latest"
+    for target in profile-wall profile-pyspy profile-perf profile-cprofile metrics; do
+        for wrong in FILES=50 PID=0 PID=x "WORKSPACE=~/x" EMBEDDINGS=foo LOADER_DIR=/nonexistent "LOADER='x" 'LOADER=/nonexistent/x' 'LOADER= ' \
+            'ARGS="a' 'ARGS=${a b}'; do
+            # cProfile takes no PID at all.
+            run -2 env "$wrong" "$ROOT/scripts/$target"
+            matches "$output" "^$target: \[(bad-option|no-workspace|no-loader)\] ${wrong%%=*}: "
+            equal "${#lines[@]}" 1 "lines for $wrong: $output"
+        done
+    done
+    equal "$(ls "$RESULTS")" $'good\nlatest'
+    equal "$(readlink "$RESULTS/latest")" good
+}
+
+@test "LOADER and ARGS are split and unquoted as a shell would" {
+    run -0 bash -c '. "$ROOT/scripts/lib/common.sh"
+        LOADER="a '"'b  c'"' \"d e\" \$NO_SUCH_NAME f\\ g"; words_of LOADER; printf "<%s>" "${WORDS[@]}"; ARGS=; words_of ARGS; echo "${#WORDS[@]}"'
+    equal "$output" '<a><b  c><d e><f g>0'
+}
+
 @test "the exit status of a script passes through make" {
     run -2 make -C "$ROOT" report RUN=no-such-run
     matches "$output" "no run folder 'no-such-run'"

@@ -12,10 +12,28 @@ with_run() {
     bash -c '. "$ROOT/scripts/lib/common.sh"; . "$ROOT/scripts/lib/run.sh"; options_load; run_new demo; '"$1" demo
 }
 
-@test "two runs in one second get two folders, and latest is the newest" {
-    run -0 with_run 'first=$RUN; run_new demo; second=$RUN; [[ $first != "$second" ]]; basename "$second"'
+@test "two runs in one second get two folders, and latest is the newest that has something to show" {
+    run -0 with_run 'first=$RUN; run_latest; run_new demo; second=$RUN; [[ $(basename "$(readlink -f "$RESULTS/latest")") == "${first##*/}" ]]; run_latest; [[ $first != "$second" ]]; basename "$second"'
     equal "$(basename "$(readlink -f "$RESULTS/latest")")" "$output"
     equal "$(find "$RESULTS" -maxdepth 1 -mindepth 1 -type d | wc -l)" 2
+}
+
+@test "a run that ends before its time says so in its manifest" {
+    local code
+    for code in 'die 3 some-id "some reason"' 'false' 'printf "%s" "$NO_SUCH_NAME"'; do
+        rm -rf "$RESULTS"
+        run with_run "$code"
+        ((status)) || fail "it did not end: $code"
+        equal "$(jq -c '[.state, .exit_status, (.ended | type)]' "$RESULTS"/*-demo/run.json)" "[\"failed\",$status,\"string\"]" "$code"
+        [[ ! -e $RESULTS/latest ]] || fail 'latest moved'
+    done
+    rm -rf "$RESULTS"
+    run -130 with_run 'STOPPED=INT; exit 130'
+    equal "$(jq -c '[.state, .exit_status]' "$RESULTS"/*-demo/run.json)" '["interrupted",130]'
+    # One that has come to its end is left as it is.
+    rm -rf "$RESULTS"
+    run -0 with_run 'run_set state "done" exit_status 0'
+    equal "$(jq -c '[.state, .ended]' "$RESULTS"/*-demo/run.json)" '["done",null]'
 }
 
 @test "twenty runs at once get twenty folders with a readable manifest each" {
