@@ -2,13 +2,15 @@
 """Reads a cProfile file: what can be trusted in it, a top table, collapsed stacks, and a SnakeViz page.
 
     cprofile.py check    PROFILE             invariants, as `key value` lines; exit 1 when one is broken
-    cprofile.py top      PROFILE [N]         the N functions with the largest own time
+    cprofile.py trust    PROFILE             one sentence: which columns hold
+    cprofile.py top      PROFILE [N]         the N most called functions, and the N with the largest own time
     cprofile.py collapse PROFILE             collapsed stacks, weight in microseconds of own time
     cprofile.py page     PROFILE NAME        SnakeViz's page with everything inside, for any browser
 
 cProfile keeps, for each function and each of its callers, calls and times; it keeps no stacks. On CPython 3.12 and 3.13
-it records the calls of all threads into one call stack (python/cpython#138229), so that cumulative times, and who called
-whom across a thread switch, can be wrong. Calls and own times stay right. Format: the standard library's pstats.
+it records the calls of all threads into one call stack (python/cpython#138229): a return takes off whatever call is on
+top, of any thread, and its time with it. Own and cumulative times and callers are then wrong; calls stay right. Where one
+thread runs, with asyncio too, all of it is right. Format: the standard library's pstats.
 """
 
 from __future__ import annotations
@@ -17,15 +19,19 @@ import os
 import re
 import sys
 from collections import defaultdict
+from html import escape
 from pathlib import Path
 from pstats import Stats
 
 Func = tuple[str, int, str]
 # Per caller: calls without recursion, calls, own seconds, cumulative seconds.
 Edge = tuple[int, int, float, float]
+Profile = dict[Func, tuple[int, int, float, float, dict[Func, Edge]]]
+# Stands for callers that are not followed.
+CUT: Func = ("~", 0, "[…]")
 
 
-def load(path: str) -> dict[Func, tuple[int, int, float, float, dict[Func, Edge]]]:
+def load(path: str) -> Profile:
     try:
         return Stats(path).stats  # type: ignore[attr-defined]
     except (OSError, ValueError, EOFError, TypeError) as e:
@@ -49,6 +55,7 @@ def check(path: str) -> int:
     print(f"functions\t{len(stats)}")
     print(f"calls\t{sum(s[1] for s in stats.values())}")
     print(f"own_s\t{own:.3f}")
+    print("threads_started\t{}\nthreads_not_ended\t{}".format(*threads(stats)))
     print(f"own_above_cumulative\t{len(impossible)}")
     print(f"odd_call_counts\t{len(odd_calls)}")
     print(f"largest_cumulative_s\t{max((s[3] for s in stats.values()), default=0):.3f}")
@@ -57,42 +64,79 @@ def check(path: str) -> int:
     return 1 if impossible or odd_calls else 0
 
 
+def threads(stats: Profile) -> tuple[int, int]:
+    """Threads started while it was profiled, and how many of them had not ended when it was switched off."""
+    started = sum(s[1] for f, s in stats.items() if "_thread.start_new_thread" in f[2] or "_thread.start_joinable_thread" in f[2])
+    ended = sum(s[1] for f, s in stats.items() if f[2] == "_bootstrap" and f[0].endswith("threading.py"))
+    return started, max(0, started - ended)
+
+
+def trust(path: str) -> str:
+    """Which columns hold in this profile."""
+    started, still = threads(load(path))
+    if not started:
+        return "No thread was started: calls, own and cumulative times hold. A coroutine counts a call each time it is resumed"
+    return (
+        f"{started} threads were started, and cProfile puts the calls of all threads into one stack: own times, cumulative times, callers "
+        "and shares CANNOT be trusted. Calls hold, except for a few that had not returned when the profile ended, which count for other "
+        f"functions ({still} threads had not ended). A coroutine counts a call each time it is resumed"
+    )
+
+
 def top(path: str, n: int) -> None:
+    """The most called functions, and those with the largest own time; above each column whether it holds."""
     stats = load(path)
-    total = sum(s[2] for s in stats.values()) or 1.0
-    print(f"{'own s':>9} {'share':>6} {'calls':>10}  function")
-    for func, (_, calls, own, _, _) in sorted(stats.items(), key=lambda kv: -kv[1][2])[:n]:
-        print(f"{own:9.3f} {100 * own / total:5.1f}% {calls:10d}  {name(func)}")
+    holds = "unsound" if threads(stats)[0] else "holds"
+    for column, title in ((1, "most called"), (2, "largest own time" + (" (unsound)" if holds == "unsound" else ""))):
+        print(f"{'calls':>10} {'own s':>9} {'cum. s':>9}  {title}\n{'holds':>10} {holds:>9} {holds:>9}")
+        for func, s in sorted(stats.items(), key=lambda kv: -kv[1][column])[:n]:
+            print(f"{s[1]:10d} {s[2]:9.3f} {s[3]:9.3f}  {name(func).replace('site-packages/', '')}")
 
 
 def collapse(path: str) -> None:
     """Own time of each function, spread over its chains of callers by their shares of the calls.
 
-    The sum of the weights is the sum of the own times. A chain ends at a root, at a function that it holds already, or
-    where what is left of the weight is below 0.005 % of the total; the rest is then attributed to the chain as far as it
-    goes. Without that bound the chains of a large program are millions.
+    The sum of the weights is the sum of the own times. A chain ends at a root or at a function that it holds already. What
+    at one caller would be less than 0.01 % of the whole is not followed: it is kept under `[…]`, with as much of the chain
+    as is above that bound. Without it the chains of a large program are millions, of which a picture shows none.
     """
     stats = load(path)
     weights: dict[tuple[Func, ...], float] = defaultdict(float)
-    least = 5e-5 * sum(s[2] for s in stats.values())
+    least = 1e-4 * sum(s[2] for s in stats.values())
+
+    def cut(chain: tuple[Func, ...], weight: float) -> None:
+        weights[(CUT, *chain) if weight >= least else (CUT, chain[-1])] += weight
+
     for func, (_, _, own, _, callers) in stats.items():
         known = sum(e[2] for e in callers.values())
         work: list[tuple[tuple[Func, ...], float]] = []
         # Own time by caller is measured; what no caller accounts for is of a root.
+        rest = 0.0
         for caller, edge in callers.items():
-            work.append(((caller, func), edge[2] * (own / known if known > own else 1.0)))
-        if own - known > 0 or not callers:
+            weight = edge[2] * (own / known if known > own else 1.0)
+            if weight >= least:
+                work.append(((caller, func), weight))
+            else:
+                rest += weight
+        cut((func,), rest)
+        if own > known or not callers:
             weights[(func,)] += own - min(known, own)
         while work:
             chain, weight = work.pop()
             head = chain[0]
             callers_of_head = {c: e for c, e in stats.get(head, (0, 0, 0.0, 0.0, {}))[4].items() if c not in chain}
             calls = sum(e[1] for e in callers_of_head.values())
-            if weight < least or calls == 0 or len(chain) > 60:
+            if calls == 0 or len(chain) > 60:
                 weights[chain] += weight
                 continue
+            rest = 0.0
             for caller, edge in callers_of_head.items():
-                work.append(((caller, *chain), weight * edge[1] / calls))
+                part = weight * edge[1] / calls
+                if part >= least:
+                    work.append(((caller, *chain), part))
+                else:
+                    rest += part
+            cut(chain, rest)
     # Rounded so that the sum stays: what rounding took from one stack goes to the next.
     carry = 0.0
     for chain, seconds in sorted(weights.items()):
@@ -160,6 +204,11 @@ def page(path: str, title: str) -> None:
         sys.exit("cprofile: this SnakeViz's page is not the one that is known: it cannot be made to stand alone")
     html = re.sub(r"<link[^>]*href=[\"']/static/(?P<path>[^\"']+)[\"'][^>]*>", inline, html)
     html = re.sub(r"<script[^>]*src=[\"']/static/(?P<path>[^\"']+)[\"'][^>]*>\s*</script>", inline, html)
+    # What the page draws are cumulative times.
+    banner = f'<p id="trust" style="margin:0;padding:8px 16px;background:#ffe9a8;color:#222;font:14px sans-serif">{escape(trust(path))}.</p>'
+    html, bodies = re.subn(r"<body[^>]*>", lambda m: m[0] + banner, html, count=1)
+    if bodies != 1:
+        sys.exit("cprofile: this SnakeViz's page has no place for what cannot be trusted")
     sys.stdout.write(html)
 
 
@@ -167,8 +216,10 @@ def main(argv: list[str]) -> int:
     match argv:
         case ["check", path]:
             return check(path)
+        case ["trust", path]:
+            print(trust(path))
         case ["top", path]:
-            top(path, 20)
+            top(path, 10)
         case ["top", path, n]:
             top(path, int(n))
         case ["collapse", path]:

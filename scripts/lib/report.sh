@@ -63,7 +63,6 @@ no_samples_reason() {
 report_weight() {
     case $(run_get target)/$(run_get off_cpu) in
         profile-wall/*) printf 'seconds of wall time' ;;
-        profile-cprofile/*) printf 'seconds by cProfile' ;;
         profile-perf/1) printf 'seconds off the CPU' ;;
         profile-pyspy/*) printf 'stacks of threads' ;;
         *) printf samples ;;
@@ -71,6 +70,10 @@ report_weight() {
 }
 
 report_subtitle() {
+    if [[ $(run_get target) == profile-cprofile ]]; then
+        cprofile_words
+        return
+    fi
     if [[ $(run_get target) == profile-perf ]]; then
         perf_words
         return
@@ -105,8 +108,9 @@ stages_table() {
                 cpus[s] = (known && sum && apportioned[s] ? weight[s] / sum * (cpu - before) : 0) + (s == "startup" ? before : 0)
                 total += (known ? cpus[s] : threads[s])
             }
-            print "# share_of: " (known ? "cpu_s (CPU seconds of the loader, apportioned by samples)" : "thread_s (thread-seconds sampled)")
-            print "stage", "share_pct", "cpu_s", "thread_s", "wall_s", "wait_s", "samples"
+            print "# share_of: " (known ? "cpu_s (CPU seconds of the loader, apportioned by " (whole ? "own times of cProfile, unsound where threads ran" : "samples") ")" : "thread_s (thread-seconds sampled)")
+            if (whole) print "# unsound: share_pct, cpu_s and own_s where threads ran: they follow the own times of cProfile"
+            print "stage", "share_pct", "cpu_s", "thread_s", "wall_s", "wait_s", (whole ? "own_s" : "samples")
             for (i = 1; i <= n; i++) {
                 s = order[i]
                 v = (known ? cpus[s] : threads[s])
@@ -116,7 +120,7 @@ stages_table() {
                     wait = sprintf("%.2f", (start_wall > before ? start_wall - before : 0))
                 }
                 print s, sprintf("%.1f", total ? 100 * v / total : 0), (known ? sprintf("%.2f", cpus[s]) : "n/a"),
-                    (interval == "n/a" ? "n/a" : sprintf("%.2f", threads[s])), wall, wait, sprintf("%.0f", weight[s])
+                    (interval == "n/a" ? "n/a" : sprintf("%.2f", threads[s])), wall, wait, (whole ? sprintf("%.3f", weight[s] / 1e6) : sprintf("%.0f", weight[s]))
             }
         }' "$RUN/raw/stages.weights.tsv" >"$RUN/stages.tsv"
 }
@@ -143,7 +147,7 @@ report_write() {
         [[ $(run_get qdrant_points) == n/a ]] || printf '; Qdrant holds %s points' "$(run_get qdrant_points)"
         printf '.\nPeaks: RSS %s MiB, %s threads, %s file descriptors. Loader exit status %s.\n' "$(mib "$(samples_max peak_rss_kib)")" \
             "$(samples_max threads)" "$(samples_max fds)" "$(run_get loader_exit_status)"
-        printf 'Sampled %s.\n' "$(report_subtitle)"
+        printf '%s%s.\n' "$([[ $(run_get target) == profile-cprofile ]] || printf 'Sampled ')" "$(report_subtitle)"
         if [[ -s $RUN/stages.tsv ]]; then
             printf '\n## Where the time went, by stage\n\n```\n'
             grep -v '^#' "$RUN/stages.tsv" | column -t -s $'\t'
@@ -156,7 +160,11 @@ report_write() {
             printf '```\n\n## Settings that change it\n\n'
             wall_knobs
         fi
-        if [[ -s $RUN/profile.folded ]]; then
+        if [[ $(run_get target) == profile-cprofile ]]; then
+            printf '\n## Functions\n\n```\n'
+            cat "$RUN/raw/top.txt" 2>/dev/null || printf 'n/a\n'
+            printf '```\n'
+        elif [[ -s $RUN/profile.folded ]]; then
             printf '\n## The ten widest functions, by what is their own (%s)\n\n```\n' "$(report_weight)"
             # States are no functions: what a function waits for is its own.
             sed -E 's/;\[[^];]*\]//g' "$RUN/profile.folded" | stacktop -n 10 --merge-lines "${unit[@]}" 2>>"$RUN/log/render.log" || printf 'n/a\n'
@@ -198,7 +206,7 @@ TEXT
         profile-cprofile)
             cat <<'TEXT'
 * Waiting: a suspended coroutine costs no calls. Shares of time: cProfile makes frequent calls look dearer than they are.
-* Cumulative times and callers across threads, on CPython 3.12 and 3.13 (docs/targets/profile-cprofile.md).
+* Own times, cumulative times and callers where several threads ran, on CPython 3.12 and 3.13 (docs/targets/profile-cprofile.md).
 TEXT
             ;;
     esac

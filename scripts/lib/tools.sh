@@ -150,12 +150,20 @@ cprofile_missing_reason() {
     [[ -z $LOADER_SIGNAL ]] || printf ', signal %s' "$LOADER_SIGNAL"
 }
 
-# cprofile_broken: says which columns of this profile cannot be trusted, with its own worst example.
-cprofile_broken() {
-    local n example
-    n=$(sed -n 's/^own_above_cumulative\t//p' "$RUN/raw/invariants.tsv")
+# cprofile_trust: says which columns of this profile hold, with its own worst example where it has one.
+cprofile_trust() {
+    local words example
+    words=$(cprofile trust "$RUN/profile.out") || words='profile.out cannot be read'
     example=$(sed -n 's/^example\t//p' "$RUN/raw/invariants.tsv" | head -n 1)
-    note cprofile-threads "cumulative times and recursive counts cannot be trusted here: $n functions have an own time above their cumulative time (${example:-none}), since this Python's cProfile puts the calls of all threads into one stack. Calls and own times hold"
+    run_set cprofile_trust "$words" threads_started "$(tsv_fact invariants.tsv threads_started)" calls "$(tsv_fact invariants.tsv calls)" \
+        functions "$(tsv_fact invariants.tsv functions)" own_s "$(tsv_fact invariants.tsv own_s)"
+    [[ $words == "No thread"* ]] || note cprofile-threads "$words${example:+. Impossible here: $example}"
+}
+
+# cprofile_words: the sentence under the picture.
+cprofile_words() {
+    printf '%s calls of %s functions; own times add up to %s s of wall time. %s' "$(run_get calls)" "$(run_get functions)" \
+        "$(run_get own_s)" "$([[ $(run_get threads_started) == 0 ]] && printf 'One thread: times hold' || printf '%s threads were started: widths, callers and stages are unsound, calls hold' "$(run_get threads_started)")"
 }
 
 # snakeviz_serve: SnakeViz on a free loopback port until a signal comes.
