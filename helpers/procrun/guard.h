@@ -14,18 +14,17 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "output.h"
 #include "result.h"
 
 struct run {
     char **command;
     uint64_t grace_ns;
     bool wait_all;
-    bool foreground; /* the command stays in our process group */
-    pid_t starter;   /* who started us */
-    int cwd;         /* a directory for the command; -1: ours */
-    const char *pid_file;
-    char *pid_file_new; /* its name until it is whole */
-    int pid_fd;         /* pid_file_new, open; -1: none */
+    bool foreground;        /* the command stays in our process group */
+    pid_t starter;          /* who started us */
+    int cwd;                /* a directory for the command; -1: ours */
+    struct output pid_file; /* its name is NULL: none */
     struct result result;
     int rootfd; /* /proc */
 

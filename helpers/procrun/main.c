@@ -22,7 +22,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "buf.h"
 #include "err.h"
 #include "guard.h"
 #include "opt.h"
@@ -108,6 +107,8 @@ static void parse_options(int argc, char **argv) {
     }
     if (optind >= argc)
         die_usage("no command is given");
+    if (opts.result && opts.pid_file && strcmp(opts.result, opts.pid_file) == 0)
+        die_usage("--result and --pid-file: the same file for both");
 }
 
 /* ---- Preparation ---- */
@@ -156,22 +157,14 @@ static void follow_parent(void) {
 
 /* Opens all that the run writes, so that nothing is started in vain. */
 static void open_files(struct run *run, char *const *command) {
-    struct buf name = {0};
-
     if (opts.cwd && (run->cwd = open(opts.cwd, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
         die(EX_FAIL, "--cwd %s: %s: nothing was started; give a directory that exists", opts.cwd,
             strerror(errno));
     result_open(&run->result, opts.result);
     result_key(&run->result, "argv0", "%s", command[0]);
-    if (opts.pid_file) {
-        buf_printf(&name, "%s.%d.new", opts.pid_file, getpid());
-        run->pid_file = opts.pid_file;
-        run->pid_file_new = name.data;
-        run->pid_fd = open(name.data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (run->pid_fd < 0)
-            die(EX_FAIL, "--pid-file %s: %s: nothing was started; give a place that can be written",
-                opts.pid_file, strerror(errno));
-    }
+    if (opts.pid_file && !output_open(&run->pid_file, opts.pid_file, false))
+        die(EX_FAIL, "--pid-file %s: %s: nothing was started; give a place that can be written",
+            opts.pid_file, strerror(errno));
 }
 
 /* ---- The front ---- */
@@ -240,7 +233,7 @@ static int end_tree(struct run *run, int guardian_status) {
 }
 
 int main(int argc, char **argv) {
-    struct run run = {.starter = getppid(), .cwd = -1, .pid_fd = -1, .result = {.fd = -1}};
+    struct run run = {.starter = getppid(), .cwd = -1, .result = {.fd = -1}};
     int notes[2], status;
     pid_t guardian;
 
@@ -266,8 +259,8 @@ int main(int argc, char **argv) {
         status = guard(&run, notes[0]);
     } else {
         (void)close(notes[0]);
+        (void)output_close(&run.pid_file);
         status = end_tree(&run, pass_signals(&run, guardian, notes[1]));
     }
-    free(run.pid_file_new);
     return status;
 }

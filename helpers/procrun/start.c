@@ -53,19 +53,17 @@ static _Noreturn void become_command(const struct run *run, pid_t guardian, pid_
 /* False when it could not be written. */
 static bool write_pid_file(const struct run *run, pid_t command) {
     struct proc_stat st;
-    char name[32];
-    bool good;
+    char name[32], line[64];
+    int len;
 
     (void)snprintf(name, sizeof(name), "%d/stat", command);
-    good = proc_read_stat(run->rootfd, name, &st) &&
-           dprintf(run->pid_fd, "%d %" PRIu64 "\n", command, st.starttime) > 0 &&
-           rename(run->pid_file_new, run->pid_file) == 0;
-    if (!good) {
-        warn("--pid-file %s: %s: the command goes on", run->pid_file, strerror(errno));
-        (void)unlink(run->pid_file_new);
+    if (proc_read_stat(run->rootfd, name, &st)) {
+        len = snprintf(line, sizeof(line), "%d %" PRIu64 "\n", command, st.starttime);
+        if (output_write(&run->pid_file, line, (size_t)len))
+            return true;
     }
-    (void)close(run->pid_fd);
-    return good;
+    warn("--pid-file %s: %s: the command goes on", run->pid_file.name, strerror(errno));
+    return false;
 }
 
 /* Says and records why there is no command. */
@@ -77,8 +75,6 @@ static int refuse(struct run *run, int reason) {
                           : "give a program that can be executed");
     result_key(&run->result, "error", "%s: %s", run->command[0], strerror(reason));
     result_key(&run->result, "exit_status", "%d", status);
-    if (run->pid_fd >= 0)
-        (void)unlink(run->pid_file_new);
     return status;
 }
 
@@ -108,8 +104,13 @@ struct started start_command(struct run *run) {
         s.status = refuse(run, reason);
         return s;
     }
-    if (run->pid_fd >= 0 && !write_pid_file(run, s.pid))
-        s.status = EX_FAIL;
+    if (run->pid_file.name) {
+        bool good = write_pid_file(run, s.pid);
+
+        /* The reader of a FIFO waits for its end. */
+        if (!output_close(&run->pid_file) || !good)
+            s.status = EX_FAIL;
+    }
     result_key(&run->result, "pid", "%d", s.pid);
     result_columns(&run->result);
     return s;

@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "buf.h"
 #include "err.h"
 #include "opt.h"
 #include "run.h"
@@ -28,9 +29,16 @@ enum mode { RECORD, TREE, JSON, TOP };
 static struct {
     enum mode mode;
     struct run_options run;
-    char files[VIEWS][4096];
-    const char *dir;
+    const char *view_file[VIEWS], *summary_file, *samples_file, *dir;
 } opts = {.run = {.rate = 100}};
+
+static struct {
+    struct output view[VIEWS], summary, samples;
+    struct output *all[VIEWS + 2];
+    int n;
+    char *in_dir[VIEWS];
+    const char *made; /* the directory that was not there */
+} outputs;
 
 static const char usage[] =
     "usage: pysample [options] PID\n"
@@ -55,8 +63,9 @@ static const char usage[] =
     "  --json            print threads and tasks once, as JSON\n"
     "  --top             show the task tree, refreshed every second; q quits\n"
     "  --help            print this and exit\n"
-    "Without a file, the wall view goes to standard output. Stacks are collapsed\n"
-    "(frame;frame weight), weights are microseconds; files are rewritten as it runs.\n"
+    "Without a file, the wall view goes to standard output; - as FILE is standard\n"
+    "output, too. Stacks are collapsed (frame;frame weight), weights are microseconds.\n"
+    "Files are rewritten as it runs; a FIFO or a device is written to at the end.\n"
     "\n"
     "Examples:\n"
     "  pysample --duration 10s 4711                   ten seconds of process 4711\n"
@@ -98,20 +107,13 @@ static const struct option longopts[] = {
     {NULL, 0, NULL, 0},
 };
 
-/* The views that have no file of their own go to files in this directory, made if need be. */
-static void use_dir(const char *dir) {
-    static const char *const names[VIEWS] = {"wall", "tasks", "threads"};
-
+/* Whether any file was asked for; else the wall view goes to standard output. */
+static bool any_file(void) {
     for (int i = 0; i < VIEWS; i++) {
-        if (opts.run.view_file[i])
-            continue;
-        if (snprintf(opts.files[i], sizeof(opts.files[i]), "%s/%s.folded", dir, names[i]) >=
-            (int)sizeof(opts.files[i]))
-            die_usage("--output-dir: too long");
-        opts.run.view_file[i] = opts.files[i];
+        if (opts.view_file[i])
+            return true;
     }
-    if (mkdir(dir, 0777) != 0 && errno != EEXIST)
-        die(EX_FAIL, "%s:", dir);
+    return opts.summary_file || opts.samples_file || opts.dir;
 }
 
 static void parse(int argc, char **argv) {
@@ -132,13 +134,13 @@ static void parse(int argc, char **argv) {
         case O_WALL:
         case O_TASKS:
         case O_THREADS:
-            opts.run.view_file[c - O_WALL] = optarg;
+            opts.view_file[c - O_WALL] = optarg;
             break;
         case O_SUMMARY:
-            opts.run.summary_file = optarg;
+            opts.summary_file = optarg;
             break;
         case O_SAMPLES:
-            opts.run.samples_file = optarg;
+            opts.samples_file = optarg;
             break;
         case O_FOLLOW:
             opts.run.follow_file = optarg;
@@ -172,12 +174,82 @@ static void parse(int argc, char **argv) {
                                  : "more than one PID; a command goes behind '--'");
     if (opts.run.command && opts.mode != RECORD)
         die_usage("--pstree, --json and --top need a PID, not a command");
+    if (opts.mode != RECORD && any_file())
+        die_usage("--pstree, --json and --top print what they see; no files go with them");
+    if (opts.samples_file &&
+        (opts.dir || opts.view_file[0] || opts.view_file[1] || opts.view_file[2]))
+        die_usage("--samples: no views go with it");
+}
+
+/* A directory that was made in vain; one that has files in it stays. */
+static void remove_dir(void) {
+    (void)rmdir(outputs.made);
+}
+
+/* The views that have no file of their own go to files in this directory, made if need be. */
+static void use_dir(const char *dir) {
+    static const char *const names[VIEWS] = {"wall", "tasks", "threads"};
+    struct stat st;
+
+    if (mkdir(dir, 0777) == 0) {
+        outputs.made = dir;
+        (void)atexit(remove_dir);
+    } else if (errno != EEXIST) {
+        die(EX_FAIL, "%s:", dir);
+    } else if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode)) {
+        die(EX_FAIL, "%s: %s", dir, strerror(ENOTDIR));
+    }
+    for (int i = 0; i < VIEWS; i++) {
+        struct buf name = {0};
+
+        if (opts.view_file[i])
+            continue;
+        buf_printf(&name, "%s/%s.folded", dir, names[i]);
+        opts.view_file[i] = outputs.in_dir[i] = name.data;
+    }
+}
+
+static struct output *open_output(struct output *o, const char *name) {
+    if (!name)
+        return NULL;
+    if (!output_open(o, name, true))
+        die(EX_FAIL, "%s:", o->name);
+    for (int i = 0; i < outputs.n; i++) {
+        if (output_same(o, outputs.all[i]))
+            die_usage("%s: the same file for two outputs", name);
+    }
+    outputs.all[outputs.n++] = o;
+    return o;
+}
+
+/* All that will be written, so that nothing is launched or attached to in vain. */
+static void open_outputs(void) {
     if (opts.dir)
         use_dir(opts.dir);
-    for (int i = 0; i < VIEWS; i++) {
-        if (opts.run.samples_file && opts.run.view_file[i])
-            die_usage("--samples: no views go with it");
+    else if (!any_file())
+        opts.view_file[VIEW_WALL] = "-";
+    for (int i = 0; i < VIEWS; i++)
+        opts.run.view[i] = open_output(&outputs.view[i], opts.view_file[i]);
+    opts.run.summary = open_output(&outputs.summary, opts.summary_file);
+    opts.run.samples = open_output(&outputs.samples, opts.samples_file);
+    /* This one is written as it goes, and in place. */
+    if (opts.run.samples && outputs.samples.path && outputs.samples.there &&
+        access(outputs.samples.path, W_OK) != 0)
+        die(EX_FAIL, "%s:", opts.samples_file);
+}
+
+static bool close_outputs(void) {
+    bool good = true;
+
+    for (int i = 0; i < outputs.n; i++) {
+        if (output_close(outputs.all[i]))
+            continue;
+        warn("%s:", outputs.all[i]->name);
+        good = false;
     }
+    for (int i = 0; i < VIEWS; i++)
+        free(outputs.in_dir[i]);
+    return good;
 }
 
 /* One sample, as exact as it can be had in a short time. */
@@ -214,21 +286,14 @@ static int once(struct session *s) {
     return EX_DONE;
 }
 
-/* Whether any file was asked for; else the wall view goes to standard output. */
-static bool any_file(void) {
-    for (int i = 0; i < VIEWS; i++) {
-        if (opts.run.view_file[i])
-            return true;
-    }
-    return opts.run.summary_file || opts.run.samples_file;
-}
-
 int main(int argc, char **argv) {
     static struct session s;
     int status;
 
     err_name("pysample");
     parse(argc, argv);
+    if (opts.mode == RECORD)
+        open_outputs();
     if (opts.run.command)
         opts.run.pid = run_launch(opts.run.command);
     if (session_open(&s, opts.run.pid) == A_GONE && !opts.run.command)
@@ -253,8 +318,9 @@ int main(int argc, char **argv) {
             if (got != A_OK)
                 die(EX_FAIL, "%d: %s", (int)opts.run.pid, s.why);
         }
-        opts.run.to_stdout = !any_file();
         status = run_record(&s, &opts.run);
+        if (!close_outputs())
+            status = EX_FAIL;
     }
     session_close(&s);
     return out_close(status);

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "out.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char *const view_name[VIEWS] = {"wall", "tasks", "threads"};
 
@@ -83,35 +80,6 @@ void out_summary(struct session *s, const struct run_info *run, struct buf *out)
         buf_printf(out, "exit_status\t%d\n", run->exit_status);
     else
         buf_adds(out, "exit_status\tn/a\n");
-}
-
-bool out_file(const char *path, const struct buf *text) {
-    char part[4200];
-    size_t done = 0;
-    int fd;
-
-    (void)snprintf(part, sizeof(part), "%s.part", path);
-    fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0)
-        return false;
-    while (done < text->len) {
-        ssize_t n = write(fd, text->data + done, text->len - done);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            int saved = errno;
-
-            (void)close(fd);
-            (void)unlink(part);
-            errno = saved;
-            return false;
-        }
-        done += (size_t)n;
-    }
-    if (close(fd) != 0)
-        return false;
-    return rename(part, path) == 0;
 }
 
 /* ---- the task tree ---- */

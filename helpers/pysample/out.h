@@ -21,8 +21,6 @@ struct run_info {
 void out_folded(struct session *s, enum view_id id, const struct run_info *run, struct buf *out);
 /* key<TAB>value lines. */
 void out_summary(struct session *s, const struct run_info *run, struct buf *out);
-/* Replaces a file in one step; false with errno set. */
-bool out_file(const char *path, const struct buf *text);
 
 /* The tasks of the last sample as a tree, or as JSON. */
 void out_tree(struct session *s, struct buf *out);

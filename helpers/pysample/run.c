@@ -119,11 +119,20 @@ static double uniform(uint64_t *state) {
     return (double)((*state * 0x2545f4914f6cdd1dULL) >> 11) / 9007199254740992.0;
 }
 
-static bool write_text(struct recorder *r, const char *path) {
-    if (out_file(path, &r->text))
-        return true;
-    warn("%s:", path);
+/* Of standard output, a reader that closed the pipe has said that it has enough: no message. */
+static bool failed(const struct output *o) {
+    if (errno != EPIPE || !o->standard)
+        warn("%s:", o->name);
     return false;
+}
+
+/* Whether there is anything to write to it now: what is written directly cannot be written anew. */
+static bool is_due(const struct recorder *r, const struct output *o) {
+    return o && (r->info.complete || !output_direct(o));
+}
+
+static bool write_text(struct recorder *r, const struct output *o) {
+    return output_write(o, r->text.data, r->text.len) || failed(o);
 }
 
 static bool write_all(struct recorder *r, uint64_t end) {
@@ -133,18 +142,18 @@ static bool write_all(struct recorder *r, uint64_t end) {
     r->info.elapsed_s = (double)(end - r->start) / 1e9;
     r->info.cpu_s = own_cpu();
     for (int id = 0; id < VIEWS; id++) {
-        if (!r->opt->view_file[id])
+        if (!is_due(r, r->opt->view[id]))
             continue;
         r->text.len = 0;
         out_folded(r->s, (enum view_id)id, &r->info, &r->text);
-        ok &= write_text(r, r->opt->view_file[id]);
+        ok &= write_text(r, r->opt->view[id]);
     }
     if (r->timed)
         ok &= timed_flush(r->timed);
-    if (r->opt->summary_file) {
+    if (is_due(r, r->opt->summary)) {
         r->text.len = 0;
         out_summary(r->s, &r->info, &r->text);
-        ok &= write_text(r, r->opt->summary_file);
+        ok &= write_text(r, r->opt->summary);
     }
     took = run_now() - began;
     r->next_write =
@@ -328,6 +337,8 @@ int run_record(struct session *s, const struct run_options *opt) {
     bool ok;
 
     block_signals(&set, &old);
+    /* A pipe without a reader is an error like any other; the command keeps what it was given. */
+    (void)signal(SIGPIPE, SIG_IGN);
     (void)prctl(PR_SET_TIMERSLACK, 1);
     raise_priority();
     (void)strftime(r.info.started, sizeof(r.info.started), "%Y-%m-%dT%H:%M:%SZ",
@@ -343,8 +354,8 @@ int run_record(struct session *s, const struct run_options *opt) {
     }
     if (opt->follow_file)
         r.follow_fd = follow(opt->follow_file);
-    if (opt->samples_file)
-        r.timed = timed_open(opt->samples_file);
+    if (opt->samples)
+        r.timed = timed_open(opt->samples);
     ok = write_all(&r, r.start);
     while (ok && !r.gone) {
         uint64_t now, at, slot;
@@ -384,11 +395,6 @@ int run_record(struct session *s, const struct run_options *opt) {
     }
     r.info.complete = true;
     ok &= write_all(&r, r.last);
-    if (opt->to_stdout) {
-        r.text.len = 0;
-        out_folded(s, VIEW_WALL, &r.info, &r.text);
-        (void)fwrite(r.text.data, 1, r.text.len, stdout);
-    }
     buf_free(&r.text);
     if (r.follow_fd >= 0)
         (void)close(r.follow_fd);

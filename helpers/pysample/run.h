@@ -6,16 +6,16 @@
 #define PYSAMPLE_RUN_H
 
 #include "out.h"
+#include "output.h"
 
 struct run_options {
     double rate;          /* Hz */
     uint64_t duration_ns; /* 0 = until the process ends or a signal comes */
-    const char *view_file[VIEWS];
-    const char *summary_file;
-    const char *follow_file;  /* a sample, also, whenever this file is written to */
-    const char *samples_file; /* each sample with its time: timed.h */
-    bool to_stdout;           /* the wall view, at the end */
-    char **command;           /* NULL = attach */
+    /* NULL = not wanted. What is written directly gets the views and the summary at the end. */
+    struct output *view[VIEWS], *summary;
+    struct output *samples;  /* each sample with its time: timed.h */
+    const char *follow_file; /* a sample, also, whenever this file is written to */
+    char **command;          /* NULL = attach */
     pid_t pid;
     bool stop; /* stop the thread that holds the GIL while it is read */
 };

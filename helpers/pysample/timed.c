@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "timed.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,13 +33,17 @@ struct timed {
     struct buf key;
 };
 
-struct timed *timed_open(const char *path) {
+struct timed *timed_open(const struct output *o) {
     struct timed *t = xcalloc(1, sizeof(*t));
+    int fd;
 
-    t->path = path;
-    t->f = fopen(path, "we");
+    t->path = o->name;
+    if (output_direct(o))
+        t->f = (fd = fcntl(o->fd, F_DUPFD_CLOEXEC, 0)) < 0 ? NULL : fdopen(fd, "w");
+    else
+        t->f = fopen(o->path, "we");
     if (!t->f)
-        die(EX_FAIL, "%s:", path);
+        die(EX_FAIL, "%s:", t->path);
     t->cap = 64;
     t->said = xcalloc(t->cap, sizeof(*t->said));
     t->mask = FIRST_SLOTS - 1;

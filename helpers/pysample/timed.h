@@ -8,12 +8,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "output.h"
 #include "session.h"
 
 struct timed;
 
-/* Opens the file; one that cannot be written ends the program (exit 3). */
-struct timed *timed_open(const char *path);
+/* Begins the file; one that cannot be written ends the program (exit 3). */
+struct timed *timed_open(const struct output *o);
 
 /* Writes the threads of the last sample that have changed. `now`: CLOCK_MONOTONIC, ns. */
 void timed_add(struct timed *t, struct session *s, uint64_t now);

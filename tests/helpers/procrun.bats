@@ -187,6 +187,26 @@ all_gone() {
     run -0 find . -name 'pidfile*'
     equal "$output" ./pidfile
 }
+@test "a pid file that is a link, a FIFO or a device stays one" {
+    ln -s target link
+    run -0 procrun --pid-file link true
+    [[ -L link ]]
+    matches "$(cat target)" '^[0-9]+ [0-9]+$'
+    mkfifo fifo
+    cat fifo >read 3>&- &
+    reader=$!
+    run -0 timeout 20 procrun --pid-file fifo sleep 0.2
+    wait "$reader"
+    [[ -p fifo ]]
+    matches "$(cat read)" '^[0-9]+ [0-9]+$'
+    [[ $EUID == 0 ]] || fail "needs root, to make a device of its own"
+    mknod full c 1 7
+    run -3 --separate-stderr procrun --pid-file full true
+    equal "$stderr" 'procrun: --pid-file full: No space left on device: the command goes on'
+    [[ -c full ]]
+    run -2 procrun --pid-file one --result one touch started
+    [[ ! -e started ]]
+}
 @test "no descriptor but 0, 1 and 2 reaches the command" {
     exec 7</dev/null 8>other
     start procrun --result run.tsv --pid-file pidfile --cwd . -- sleep 300

@@ -655,9 +655,121 @@ deep()'
     run -2 pysample --samples "$DIR/samples" --wall "$DIR/wall" "${STARTED[0]}"
 }
 
+# resting: starts a Python that sleeps.
+resting() {
+    PYTHON=$(find_python 12)
+    program 'import sys, time
+open(sys.argv[1], "w").close()
+time.sleep(3600)'
+}
+
+@test "an output that is a link, a FIFO or a device stays one" {
+    local reader
+    resting
+    cd "$DIR"
+    mkdir there
+    ln -s there/target link
+    mkfifo fifo
+    cat fifo >read 3>&- &
+    reader=$!
+    run -0 --separate-stderr timeout 20 pysample --duration 200ms --wall link --tasks fifo --threads - --summary /dev/fd/2 "$PID"
+    wait "$reader"
+    matches "$output" $'# view: threads\n.*<module> \\(program.py:3\\);\\[blocked: clock_nanosleep\\] '
+    matches "$stderr" $'\nsamples\t'
+    [[ -L link && -p fifo ]] || fail "$(ls -l)"
+    run -0 grep -c '^# view: wall' there/target
+    run -0 grep -c '^# complete: yes' read
+    # The same again, onto a file that is there.
+    run -0 timeout 20 pysample --duration 200ms --wall link "$PID"
+    [[ -L link ]] || fail "$(ls -l)"
+    equal "$(ls there)" target
+}
+
+@test "the samples go to a FIFO as they are taken, and to standard output" {
+    local reader
+    resting
+    mkfifo "$DIR/fifo"
+    cat "$DIR/fifo" >"$DIR/read" 3>&- &
+    reader=$!
+    run -0 timeout 20 pysample --duration 200ms --samples "$DIR/fifo" "$PID"
+    wait "$reader"
+    run -0 grep -c '^stack 1 ' "$DIR/read"
+    run -0 timeout 20 pysample --duration 200ms --samples - "$PID"
+    matches "$output" $'\nstack 1 '
+}
+
+@test "a full device and a pipe without a reader are failures, and the command keeps its SIGPIPE" {
+    [[ $EUID == 0 ]] || fail "needs root, to make a device of its own"
+    resting
+    cd "$DIR"
+    mknod full c 1 7
+    ln -s full link
+    run -3 --separate-stderr timeout 20 pysample --duration 200ms --wall link "$PID"
+    equal "$stderr" "pysample: link: No space left on device"
+    [[ -L link && -c full ]] || fail "$(ls -l)"
+    mkfifo fifo
+    head -n 0 fifo 3>&- &
+    run -3 --separate-stderr timeout 20 pysample --duration 500ms --wall fifo "$PID"
+    equal "$stderr" "pysample: fifo: Broken pipe"
+    # Python ignores it itself.
+    run -0 timeout 20 pysample --wall wall -- sh -c "grep SigIgn /proc/self/status >mask; exec '$PYTHON' -c 'import time; time.sleep(0.3)'"
+    (((16#$(cut -f 2 mask) >> 12 & 1) == 0)) || fail "$(<mask)"
+}
+
+@test "outputs that cannot be written are failures before anything is launched or attached to" {
+    local option
+    cd "$DIR"
+    touch file
+    mkdir dir
+    for option in wall tasks threads summary samples; do
+        run -3 --separate-stderr pysample "--$option" no/file -- touch started
+        equal "$stderr" "pysample: no/file: No such file or directory"
+        run -3 --separate-stderr pysample "--$option" dir -- touch started
+        equal "$stderr" "pysample: dir: Is a directory"
+    done
+    run -3 --separate-stderr pysample --output-dir file -- touch started
+    equal "$stderr" "pysample: file: Not a directory"
+    run -3 --separate-stderr pysample --output-dir no/dir -- touch started
+    equal "$stderr" "pysample: no/dir: No such file or directory"
+    if ((EUID == 0)); then
+        chmod 755 "$DIR"
+        cp "$BIN/pysample" sampler
+        run -3 --separate-stderr setpriv --reuid 65534 --regid 65534 --clear-groups ./sampler --wall wall -- touch started
+        equal "$stderr" "pysample: wall: Permission denied"
+    fi
+    [[ ! -e started ]] || fail "the command was launched"
+}
+
+@test "a directory that was made is not left behind when nothing could be attached to" {
+    cd "$DIR"
+    run -3 pysample --output-dir out 4194303
+    start sleep 3600
+    run -3 pysample --output-dir out "$PID"
+    run -3 pysample --output-dir out -- /no/such/command
+    run -2 pysample --output-dir out --summary out/wall.folded "$PID"
+    [[ ! -e out ]] || fail "$(ls out)"
+    mkdir out
+    run -3 pysample --output-dir out 4194303
+    [[ -d out ]] || fail "one that was there is gone"
+}
+
+@test "the same file for two outputs is a usage error" {
+    cd "$DIR"
+    touch file
+    ln -s file link
+    mkdir dir
+    run -2 --separate-stderr pysample --wall file --tasks ./file 1
+    equal "${stderr_lines[0]}" "pysample: ./file: the same file for two outputs"
+    run -2 pysample --wall new --tasks dir/../new 1
+    run -2 pysample --wall file --summary link 1
+    run -2 pysample --wall - --threads - 1
+    run -2 pysample --output-dir dir --summary dir/tasks.folded 1
+    equal "$(find . -type f)" ./file
+}
+
 @test "wrong command lines are usage errors" {
     local arguments
-    for arguments in "" "1 2" "--rate 0 1" "--rate 10001 1" "--duration x 1" "--pstree -- true" "x"; do
+    for arguments in "" "1 2" "--rate 0 1" "--rate 10001 1" "--duration x 1" "--pstree -- true" "--json --wall /dev/null 1" "x"; do
         # shellcheck disable=SC2086 # words
         run -2 --separate-stderr pysample $arguments
         equal "$output" "" "$arguments"
