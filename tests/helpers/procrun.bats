@@ -193,14 +193,14 @@ all_gone() {
     [[ -L link ]]
     matches "$(cat target)" '^[0-9]+ [0-9]+$'
     mkfifo fifo
-    cat fifo >read 3>&- &
+    cat fifo >"$PWD/taken" 3>&- &
     reader=$!
     run -0 timeout 20 procrun --pid-file fifo sleep 0.2
     wait "$reader"
     [[ -p fifo ]]
-    matches "$(cat read)" '^[0-9]+ [0-9]+$'
-    [[ $EUID == 0 ]] || fail "needs root, to make a device of its own"
-    mknod full c 1 7
+    matches "$(<taken)" '^[0-9]+ [0-9]+$'
+    # Root could replace the system's own.
+    if ((EUID == 0)); then mknod full c 1 7; else ln -s /dev/full full; fi
     run -3 --separate-stderr procrun --pid-file full true
     equal "$stderr" 'procrun: --pid-file full: No space left on device: the command goes on'
     [[ -c full ]]

@@ -670,7 +670,7 @@ time.sleep(3600)'
     mkdir there
     ln -s there/target link
     mkfifo fifo
-    cat fifo >read 3>&- &
+    cat fifo >"$PWD/taken" 3>&- &
     reader=$!
     run -0 --separate-stderr timeout 20 pysample --duration 200ms --wall link --tasks fifo --threads - --summary /dev/fd/2 "$PID"
     wait "$reader"
@@ -678,7 +678,7 @@ time.sleep(3600)'
     matches "$stderr" $'\nsamples\t'
     [[ -L link && -p fifo ]] || fail "$(ls -l)"
     run -0 grep -c '^# view: wall' there/target
-    run -0 grep -c '^# complete: yes' read
+    run -0 grep -c '^# complete: yes' taken
     # The same again, onto a file that is there.
     run -0 timeout 20 pysample --duration 200ms --wall link "$PID"
     [[ -L link ]] || fail "$(ls -l)"
@@ -699,10 +699,10 @@ time.sleep(3600)'
 }
 
 @test "a full device and a pipe without a reader are failures, and the command keeps its SIGPIPE" {
-    [[ $EUID == 0 ]] || fail "needs root, to make a device of its own"
+    # Root could replace the system's own.
     resting
     cd "$DIR"
-    mknod full c 1 7
+    if ((EUID == 0)); then mknod full c 1 7; else ln -s /dev/full full; fi
     ln -s full link
     run -3 --separate-stderr timeout 20 pysample --duration 200ms --wall link "$PID"
     equal "$stderr" "pysample: link: No space left on device"
