@@ -232,7 +232,8 @@ static const char *gather_stack(struct fold *f, const char *p, const char *end, 
         len = (size_t)(nl - p);
         if (*p == '\t') {
             gather_line(f, p, len);
-        } else if (*p == ' ' && perf_is_frame(p, len)) {
+        } else if (*p == ' ' && !perf_header(p, len, &h) && perf_is_frame(p, len)) {
+            /* perf puts a short name to the right: the next sample may begin with a blank, too. */
             gather_line(f, p, len);
             *plain = false;
         } else {

@@ -193,10 +193,18 @@ static void take_header(struct join *j, const char *line, size_t len) {
     j->open = true;
 }
 
+/* perf puts a short name to the right: the next sample may begin with a blank, too. */
+static bool is_native(const char *line, size_t len) {
+    struct perf_header h;
+
+    return (*line == '\t' || (*line == ' ' && !perf_header(line, len, &h))) &&
+           perf_is_frame(line, len);
+}
+
 void join_line(struct join *j, const char *line, size_t len) {
     if (perf_trim(line, len).len == 0)
         close_sample(j);
-    else if (j->open && (*line == ' ' || *line == '\t') && perf_is_frame(line, len))
+    else if (j->open && is_native(line, len))
         add_native(j, line, len);
     else if (!perf_is_comment(line, len))
         take_header(j, line, len);

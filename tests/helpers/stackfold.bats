@@ -85,6 +85,21 @@ samples() {
 @test "--pid names the process" { folds pid-and-tid --pid; }
 @test "tracepoints count with and without a stack" { folds tracepoints; }
 @test "a stack of one frame may stand on the header's line" { folds one-line-stacks; }
+
+@test "of a recording without stacks every sample is kept, whatever the name of its thread, or none" {
+    local comm
+    # perf puts names to the right, so that a short one begins with blanks, as frames do.
+    for comm in python3 app bash 7z; do
+        run -0 --separate-stderr stackfold <<<"$(sed "s/^ *app /$(printf '%16s' "$comm") /" "$ROOT/tests/fixtures/perf-script/one-line-stacks.txt")"
+        equal "$output" "$(sed "s/^app;/$comm;/" "$ROOT/tests/golden/stackfold/one-line-stacks.folded")" "$comm"
+    done
+    run -0 --separate-stderr stackfold <<<'  352 31928.880000: cpu-clock:  ffffffff8158c21e foo ([k])
+  353 31928.890000: cpu-clock:  ffffffff8158c21e foo ([k])'
+    equal "$output" 'foo 2'
+    run -0 --separate-stderr stackfold <<<'  swapper 0 [000] 1.000000: PERF_RECORD_SWITCH OUT
+         python3 12/12 1.000002: 250000 cycles:u:  ffffffff8158c21e foo ([k])'
+    equal "$output" 'python3;foo 1'
+}
 @test "comments are skipped, a comm that begins with # is not" { folds comments; }
 @test "source lines are no frames" { folds srcline --inline; }
 @test "frames may be indented with spaces" { folds spaces-for-tabs; }
