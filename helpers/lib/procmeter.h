@@ -59,10 +59,10 @@ enum {
     METER_TASKS = 1,      /* two files of every thread */
     METER_PSS_USS = 2,    /* holds up mmap and munmap of the process for some ms a GiB of RSS */
     METER_SOCKET_FDS = 4, /* one readlink a descriptor */
-    METER_DETAIL = 8,     /* status and io, two thirds of what the files of a process cost: parts and
-                             peak of RSS, swap, switches of the main thread, bytes read and written */
-    METER_STAT_RSS = 16,  /* not dear: RSS of stat even with METER_DETAIL. The kernel adds it up
-                             less exactly there, so that readings of both are not to be mixed */
+    METER_DETAIL = 8,    /* status and io, two thirds of what the files of a process cost: parts and
+                            peak of RSS, swap, switches of the main thread, bytes read and written */
+    METER_STAT_RSS = 16, /* not dear: RSS of stat even with METER_DETAIL. The kernel adds it up
+                            less exactly there, so that readings of both are not to be mixed */
 };
 
 enum meter_life {
