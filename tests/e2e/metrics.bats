@@ -88,7 +88,7 @@ waits() {
 
 # value FILE SERIES: its value, as an integer where it is one.
 value() {
-    SERIES=$2 awk 'BEGIN { s = ENVIRON["SERIES"] " " } index($0, s) == 1 { printf "%.10g\n", substr($0, length(s) + 1); n++ } END { exit !n }' "$1"
+    SERIES=$2 awk 'BEGIN { s = ENVIRON["SERIES"] " " } index($0, s) == 1 { printf "%.15g\n", substr($0, length(s) + 1); n++ } END { exit !n }' "$1"
 }
 
 # counts FILE STANDINS: this page's totals are those that the stand-ins counted.
