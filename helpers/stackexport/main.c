@@ -51,7 +51,7 @@ static const char usage[] =
     "\n"
     "Examples:\n"
     "  stackexport --rate 100 profile.folded >profile.speedscope.json\n"
-    "  stackexport --format pprof --rate 100 --type wall wall.folded >wall.pb.gz\n"
+    "  stackexport --format pprof --unit microseconds --type wall wall.folded >wall.pb.gz\n"
     "  go tool pprof -top wall.pb.gz\n";
 
 static void parse_options(int argc, char **argv) {
