@@ -80,6 +80,68 @@ uvloop_zoo() {
     uvloop_zoo spin
 }
 
+# with_greenlets: PYTHON to one that has greenlet and SQLAlchemy.
+with_greenlets() {
+    PYTHON=$(find_python 12)
+    PYTHON=${LOADER_ENV_PYTHON:-$PYTHON}
+    "$PYTHON" -c 'import greenlet, sqlalchemy' || fail "no SQLAlchemy for $PYTHON: set LOADER_ENV_PYTHON to the loader's"
+}
+
+# in_greenlet MODE: samples greenlets.py; the wall view, without lines of the text and weights, in WALL, one line a stack.
+in_greenlet() {
+    rm -f "$DIR/ready"
+    start "$PYTHON" "$PROGRAMS/greenlets.py" "$DIR/ready" "$1"
+    if [[ $1 == callback ]]; then
+        until_true 20 pysample --pstree "$PID"
+        run -0 pysample --rate 200 --duration 2500ms --wall "$DIR/whole" --threads "$DIR/threads" "$PID"
+    fi
+    until_true 20 test -e "$DIR/ready"
+    run -0 --separate-stderr pysample --duration 500ms --wall "$DIR/wall" --tasks "$DIR/tasks" --threads "$DIR/${2:-threads}" \
+        --summary "$DIR/summary" "$PID"
+    kill -9 "$PID"
+    WALL=$(stacks "$DIR/wall")
+    equal "$(value torn)" 0
+}
+
+# stacks FILE: function names alone, without the state that ends them.
+stacks() {
+    sed -E '/^#/d; s/ \([^;]*:[0-9]+\)//g; s/;\[(running|runnable|gil)\] [0-9]+$//; s/ [0-9]+$//' "$1" | sort -u
+}
+
+RUNNER='<module>;run;Runner.run;BaseEventLoop.run_until_complete'
+LOOP='BaseEventLoop.run_forever;BaseEventLoop._run_once;Handle._run'
+
+@test "a greenlet that computes hangs beneath the chain of the task that runs it" {
+    with_greenlets
+    in_greenlet task
+    # sum() and range() are C: the stacks are whole in one line.
+    equal "$WALL" "$RUNNER;main;session;greenlet_spawn;[greenlet];computes;spin"
+    equal "$(stacks "$DIR/tasks")" "main;session;greenlet_spawn;[greenlet];computes;spin"
+    equal "$(stacks "$DIR/threads")" "$RUNNER;$LOOP;main;session;greenlet_spawn;[greenlet];computes;spin"
+}
+
+@test "the same beneath an async generator" {
+    with_greenlets
+    in_greenlet agen
+    equal "$WALL" "$RUNNER;main;reads;rows;session;greenlet_spawn;[greenlet];computes;spin"
+}
+
+@test "a greenlet of no task hangs beneath its loop, and is a root where the loop was not seen before" {
+    with_greenlets
+    in_greenlet callback alone
+    matches "$(stacks "$DIR/threads")" "(^|"$'\n'")${RUNNER//./\\.};BaseEventLoop.run_forever;\\[greenlet\\];computes;spin"
+    # Of the wall it is no part: that is where the root task is.
+    run -1 grep spin "$DIR/whole"
+    run -0 grep -c ';main (.*;sleep (.*;\[sleep 3600s\] ' "$DIR/whole"
+    equal "$(stacks "$DIR/alone")" "[greenlet];computes;spin"
+}
+
+@test "a task whose greenlet is suspended shows what it awaits" {
+    with_greenlets
+    in_greenlet suspended
+    equal "$WALL" "$RUNNER;main;greenlet_spawn;sleep;[sleep 3600s]"
+}
+
 eager() {
     rm -f "$DIR/ready"
     program '
