@@ -193,12 +193,12 @@ all_gone() {
     [[ -L link ]]
     matches "$(cat target)" '^[0-9]+ [0-9]+$'
     mkfifo fifo
-    cat fifo >read 3>&- &
+    cat fifo >copy 3>&- &
     reader=$!
     run -0 timeout 20 procrun --pid-file fifo sleep 0.2
     wait "$reader"
     [[ -p fifo ]]
-    matches "$(cat read)" '^[0-9]+ [0-9]+$'
+    matches "$(cat copy)" '^[0-9]+ [0-9]+$'
     [[ $EUID == 0 ]] || fail "needs root, to make a device of its own"
     mknod full c 1 7
     run -3 --separate-stderr procrun --pid-file full true

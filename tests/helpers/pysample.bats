@@ -657,8 +657,53 @@ contained() {
         read -rt 1.5 <> <(:) || :
         printf q
     ) | script -qec "pysample --top $PID" /dev/null >"$DIR/screen"
-    run -0 grep -c 'top_' "$DIR/screen"
+    run -0 grep -c 'low_' "$DIR/screen"
     matches "$(tail -c 16 "$DIR/screen")" $'\e\\[\\?25h\e\\[\\?1049l'
+}
+
+# top ROWS COLUMNS: the last screen of --top in a terminal of that size, in LINES_SHOWN.
+top() {
+    (
+        read -rt 1.8 <> <(:) || :
+        printf q
+    ) | script -qec "stty rows $1 cols $2; pysample --top $PID" /dev/null >"$DIR/screen"
+    # From where it was last drawn on.
+    mapfile -t LINES_SHOWN < <(tr -d '\r' <"$DIR/screen" | awk 'BEGIN { RS = "\033\\[H" } { last = $0 } END { printf "%s", last }' |
+        sed -E 's/\x1b\[[0-9?;]*[A-Za-z]//g')
+}
+
+@test "--top shows the answer first where rows and columns are short, and every task's innermost frames" {
+    PYTHON=$(find_python 12)
+    mkdir -p "$DIR/package_of_some_length/core/embedding"
+    touch "$DIR/package_of_some_length/__init__.py" "$DIR/package_of_some_length/core/"{__init__,embedding/__init__}.py
+    cat >"$DIR/package_of_some_length/core/embedding/embedding_service.py" <<'PY'
+import asyncio
+async def EmbeddingService_apply_rate_limit(n):
+    if n:
+        await EmbeddingService_apply_rate_limit(n - 1)
+    await asyncio.sleep(3600)
+PY
+    program '
+import asyncio, sys
+sys.path.insert(0, sys.argv[1].rsplit("/", 1)[0])
+from package_of_some_length.core.embedding.embedding_service import EmbeddingService_apply_rate_limit as limit
+async def main():
+    asyncio.get_running_loop().call_later(0.05, lambda: open(sys.argv[1], "w").close())
+    await asyncio.gather(*(limit(30) for _ in range(int(sys.argv[2]))))
+asyncio.run(main())' 2
+    top 24 80
+    matches "${LINES_SHOWN[1]}" '^100\.0 %  \[sleep 3600s\]  EmbeddingService_apply_rate_limit \(…[a-z_]+\.py:5\)$'
+    equal "$(printf '%s\n' "${LINES_SHOWN[@]}" | grep -c '^    \[sleep 3600s\]$')" 2
+    equal "$(printf '%s\n' "${LINES_SHOWN[@]}" | grep -cE '^    … [0-9]+ frames$')" 2
+    equal "$(printf '%s\n' "${LINES_SHOWN[@]}" | grep -c '^  main (program.py:7)$')" 1
+    ((${#LINES_SHOWN[@]} <= 25)) || fail "${#LINES_SHOWN[@]} lines"
+    # Where not even that fits, a line a task.
+    kill -9 "$PID"
+    rm "$DIR/ready"
+    start "$PYTHON" "$DIR/program.py" "$DIR/ready" 7
+    until_true 20 test -e "$DIR/ready"
+    top 24 80
+    equal "$(printf '%s\n' "${LINES_SHOWN[@]}" | grep -cE '^  \* Task-[2-8]: \[sleep 3600s\]  EmbeddingService_apply_rate_limit \(…[a-z_]+\.py:5\)$')" 7
 }
 
 @test "--samples writes each thread's stack once, its time, and its end; --follow samples when the file is written to" {
@@ -699,7 +744,7 @@ time.sleep(3600)'
     mkdir there
     ln -s there/target link
     mkfifo fifo
-    cat fifo >read 3>&- &
+    cat fifo >copy 3>&- &
     reader=$!
     run -0 --separate-stderr timeout 20 pysample --duration 200ms --wall link --tasks fifo --threads - --summary /dev/fd/2 "$PID"
     wait "$reader"
@@ -707,7 +752,7 @@ time.sleep(3600)'
     matches "$stderr" $'\nsamples\t'
     [[ -L link && -p fifo ]] || fail "$(ls -l)"
     run -0 grep -c '^# view: wall' there/target
-    run -0 grep -c '^# complete: yes' read
+    run -0 grep -c '^# complete: yes' copy
     # The same again, onto a file that is there.
     run -0 timeout 20 pysample --duration 200ms --wall link "$PID"
     [[ -L link ]] || fail "$(ls -l)"
