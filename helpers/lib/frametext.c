@@ -6,6 +6,8 @@
 
 #include "utf8.h"
 
+enum { TAIL_MIN = 8 };
+
 static const char ELLIPSIS[] = "\xe2\x80\xa6", REPLACED[] = "\xef\xbf\xbd";
 
 /* Length of the character that s begins with, if it may be shown; else 0, and *skip bytes are
@@ -105,6 +107,20 @@ void frame_put_fit(struct buf *b, const char *s, size_t len, size_t columns) {
         frame_put(b, s, open, 0);
         buf_adds(b, ELLIPSIS);
         frame_put(b, s + slash, len - slash, 0);
+        return;
+    }
+    /* Not even the file's name: as much of its end as there is room for, the line above all. */
+    if (open > 0 && s[len - 1] == ')' && columns_of(s, len) > columns &&
+        columns_of(s, open) + 1 + TAIL_MIN <= columns) {
+        size_t at = len, used = columns_of(s, open) + 1;
+
+        for (size_t i = len; i-- > open && used + columns_of(s + i, len - i) <= columns;) {
+            if ((s[i] & 0xc0) != 0x80)
+                at = i;
+        }
+        frame_put(b, s, open, 0);
+        buf_adds(b, ELLIPSIS);
+        frame_put(b, s + at, len - at, 0);
         return;
     }
     frame_put(b, s, len, columns);

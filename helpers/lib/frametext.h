@@ -19,7 +19,7 @@ size_t frame_put(struct buf *b, const char *s, size_t len, size_t columns);
 size_t frame_put_xml(struct buf *b, const char *s, size_t len, size_t columns);
 
 /* Appends `function (path/file.py:12)` in at most `columns` characters: the path loses its
- * beginning first. */
+ * beginning first, then the file name. */
 void frame_put_fit(struct buf *b, const char *s, size_t len, size_t columns);
 
 /* Length of the frame's number, `:12` in `function (file.py:12)`, which begins at *at; 0 where it

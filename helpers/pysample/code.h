@@ -36,8 +36,9 @@ enum role {
     R_FUTURE_AWAIT,      /* pure-Python Future.__await__: local 0 is the future */
     R_RUN,               /* Runner.run, run_until_complete: a local is the root task */
     R_RUN_FOREVER,
-    R_WORK_ITEM, /* _WorkItem.run: local 0 has the future that a caller waits for */
-    R_POOL_IDLE, /* thread pool worker */
+    R_WORK_ITEM,    /* _WorkItem.run: local 0 has the future that a caller waits for */
+    R_THREAD_START, /* the first frame of every thread of threading */
+    R_POOL_IDLE,    /* thread pool worker */
 };
 
 struct code {

@@ -34,8 +34,8 @@ struct layout {
     /* _PyInterpreterFrame */
     uint16_t fr_code, fr_previous, fr_instr, fr_stacktop, fr_owner, fr_locals;
     /* PyCodeObject */
-    uint16_t co_size, co_flags, co_firstlineno, co_nlocalsplus, co_filename, co_qualname,
-        co_linetable, co_code;
+    uint16_t co_size, co_flags, co_stacksize, co_firstlineno, co_nlocalsplus, co_filename,
+        co_qualname, co_linetable, co_code;
     /* PyGenObject and the like: state and the frame within */
     uint16_t gen_state, gen_frame;
     int8_t gen_created, gen_suspended, gen_yield_from,

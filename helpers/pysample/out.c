@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frametext.h"
+
 static const char *const view_name[VIEWS] = {"wall", "tasks", "threads"};
 
 static double share(uint64_t part, uint64_t whole) {
@@ -91,47 +93,117 @@ struct tree {
     struct buf *out;
     char prefix[1024];
     unsigned int budget;
+    uint32_t frames;  /* of each stack so many at most, the innermost; 0: a line a task */
+    uint32_t columns; /* 0: as many as it takes */
+    uint32_t indent;
 };
 
-static void tree_line(struct tree *t, size_t depth, const char *text) {
-    buf_printf(t->out, "%.*s%s\n", (int)depth, t->prefix, text);
+static void put_fit(const struct tree *t, size_t used, const char *text) {
+    if (t->columns)
+        frame_put_fit(t->out, text, strlen(text), t->columns > used + 10 ? t->columns - used : 10);
+    else
+        buf_adds(t->out, text);
 }
 
-static void tree_frames(struct tree *t, size_t depth, const struct thread *th, uint32_t from) {
-    for (uint32_t i = from; i < th->n; i++)
-        tree_line(t, depth, text_of(&t->s->texts, t->s->threads.frames[th->first + i].text));
-    tree_line(t, depth, text_of(&t->s->texts, views_thread_state(&t->s->views, th)));
+static void tree_line(struct tree *t, size_t depth, const char *text) {
+    buf_printf(t->out, "%.*s", (int)depth, t->prefix);
+    put_fit(t, depth, text);
+    buf_addc(t->out, '\n');
+}
+
+/* A task's chain, and the frames of a thread from `from` on, where there is one, with its state. */
+struct stack {
+    const struct task *k;
+    const struct thread *th;
+    uint32_t from;
+};
+
+static uint32_t stack_size(const struct stack *st) {
+    return (st->k ? st->k->n : 0) + (st->th ? st->th->n - st->from : 0);
+}
+
+static const char *stack_text(const struct tree *t, const struct stack *st, uint32_t i) {
+    uint32_t chain = st->k ? st->k->n : 0;
+
+    return text_of(&t->s->texts,
+                   i < chain ? t->s->tasks.chain[st->k->first + i]
+                             : t->s->threads.frames[st->th->first + st->from + i - chain].text);
+}
+
+static void tree_stack(struct tree *t, size_t depth, const struct stack *st) {
+    uint32_t n = stack_size(st), skip = n > t->frames ? n - t->frames : 0;
+
+    /* One frame takes no more room than to say so. */
+    if (skip > 1)
+        buf_printf(t->out, "%.*s… %u frames\n", (int)depth, t->prefix, skip);
+    for (uint32_t i = skip > 1 ? skip : 0; i < n; i++)
+        tree_line(t, depth, stack_text(t, st, i));
+    if (st->th)
+        tree_line(t, depth, text_of(&t->s->texts, views_thread_state(&t->s->views, st->th)));
+}
+
+/* Where a task goes on: on the thread that runs it, or that works for it. */
+static void find_stack(struct tree *t, const struct task *k, struct stack *st) {
+    uint32_t at = 0;
+
+    *st = (struct stack){.k = k};
+    if (k->state == T_RUNNING) {
+        st->th = views_find_frame(&t->s->views, k->exec_frame, &at);
+        st->from = at + 1;
+    } else if (k->state == T_WAITING && k->work) {
+        st->th = views_find_work(&t->s->views, k->work);
+        st->from = st->th ? st->th->work_frame : 0;
+    }
+}
+
+bool out_is_asyncio(const char *frame) {
+    return strstr(frame, " (asyncio/") != NULL;
+}
+
+/* `* Task-7: [sleep 0.5s]  fetch (app/fetch.py:7)` */
+static void tree_brief(struct tree *t, size_t depth, const char *name, const struct stack *st) {
+    const struct task *k = st->k;
+    uint32_t n = stack_size(st);
+    const char *state = state_name[k->state];
+    size_t start = t->out->len;
+
+    if (st->th)
+        state = text_of(&t->s->texts, views_thread_state(&t->s->views, st->th));
+    else if (k->state == T_WAITING)
+        state = text_of(&t->s->texts, k->marker);
+    buf_printf(t->out, "%.*s* %s: %s", (int)depth, t->prefix, name, state);
+    while (n > 1 && out_is_asyncio(stack_text(t, st, n - 1)))
+        n--;
+    if (n) {
+        buf_adds(t->out, "  ");
+        put_fit(t, t->out->len - start, stack_text(t, st, n - 1));
+    }
+    buf_addc(t->out, '\n');
 }
 
 static void tree_task(struct tree *t, size_t depth, uint32_t i) {
     struct task *k = &t->s->tasks.list[i];
-    const struct thread *th = NULL;
     char name[256] = "(future)";
-    uint32_t at = 0;
+    struct stack st;
 
-    if (t->budget == 0 || depth + 4 >= sizeof(t->prefix))
+    if (t->budget == 0 || depth + t->indent >= sizeof(t->prefix))
         return;
     t->budget--;
     if (is_task(k->kind) && !task_name(&t->s->tasks, k, name, sizeof(name)))
         (void)snprintf(name, sizeof(name), "(unnamed)");
-    buf_printf(t->out, "%.*s* %s: %s\n", (int)depth, t->prefix, name, state_name[k->state]);
-    memcpy(t->prefix + depth, "    ", 4);
-    depth += 4;
-    for (uint32_t f = 0; f < k->n; f++)
-        tree_line(t, depth, text_of(&t->s->texts, t->s->tasks.chain[k->first + f]));
-    if (k->state == T_RUNNING) {
-        th = views_find_frame(&t->s->views, k->exec_frame, &at);
-        if (th)
-            tree_frames(t, depth, th, at + 1);
+    find_stack(t, k, &st);
+    if (t->frames == 0)
+        tree_brief(t, depth, name, &st);
+    else
+        buf_printf(t->out, "%.*s* %s: %s\n", (int)depth, t->prefix, name, state_name[k->state]);
+    memset(t->prefix + depth, ' ', t->indent);
+    depth += t->indent;
+    if (t->frames)
+        tree_stack(t, depth, &st);
+    if (k->state != T_WAITING || st.th)
         return;
-    }
-    if (k->state != T_WAITING)
-        return;
-    if (k->work && (th = views_find_work(&t->s->views, k->work)) != NULL) {
-        tree_frames(t, depth, th, th->work_frame);
-        return;
-    }
-    tree_line(t, depth, text_of(&t->s->texts, k->marker));
+    if (t->frames)
+        tree_line(t, depth, text_of(&t->s->texts, k->marker));
     if (k->visit) {
         tree_line(t, depth, "(see above)");
         return;
@@ -158,8 +230,13 @@ static void tree_roots(struct tree *t, bool runners) {
     }
 }
 
-void out_tree(struct session *s, struct buf *out) {
-    struct tree t = {.s = s, .out = out, .budget = 4 * s->tasks.n + 100};
+static void put_tree(struct session *s, struct buf *out, uint32_t frames, uint32_t columns) {
+    struct tree t = {.s = s,
+                     .out = out,
+                     .budget = 4 * s->tasks.n + 100,
+                     .frames = frames,
+                     .columns = columns,
+                     .indent = columns ? 2 : 4};
     uint32_t counts[5] = {0};
     char version[32];
 
@@ -185,9 +262,29 @@ void out_tree(struct session *s, struct buf *out) {
             const struct thread *th = &s->threads.list[i];
 
             buf_printf(out, "* thread %d\n", (int)th->tid);
-            memcpy(t.prefix, "    ", 4);
-            tree_frames(&t, 4, th, 0);
+            memset(t.prefix, ' ', t.indent);
+            tree_stack(&t, t.indent, &(struct stack){.th = th});
         }
+    }
+}
+
+void out_tree(struct session *s, struct buf *out) {
+    put_tree(s, out, UINT32_MAX, 0);
+}
+
+void out_tree_fit(struct session *s, struct buf *out, uint32_t rows, uint32_t columns) {
+    static const uint32_t frames[] = {UINT32_MAX, 16, 8, 4, 2, 1, 0};
+    size_t start = out->len;
+
+    for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
+        uint32_t lines = 0;
+
+        out->len = start;
+        put_tree(s, out, frames[i], columns);
+        for (size_t at = start; at < out->len; at++)
+            lines += out->data[at] == '\n';
+        if (lines <= rows)
+            return;
     }
 }
 

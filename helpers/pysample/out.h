@@ -24,6 +24,11 @@ void out_summary(struct session *s, const struct run_info *run, struct buf *out)
 
 /* The tasks of the last sample as a tree, or as JSON. */
 void out_tree(struct session *s, struct buf *out);
+/* The tree in so many rows, if that can be: of each stack the innermost frames, in the end a line
+ * a task. Paths lose their beginning where columns are short. */
+void out_tree_fit(struct session *s, struct buf *out, uint32_t rows, uint32_t columns);
+/* A frame of asyncio's own: at the end of a stack it says no more than the state does (`sleep`). */
+bool out_is_asyncio(const char *frame);
 void out_json(struct session *s, struct buf *out);
 
 #endif

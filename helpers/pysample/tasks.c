@@ -15,6 +15,8 @@ enum {
 void tasks_open(struct tasks *t, struct world *w, struct codes *codes, struct threads *threads,
                 struct texts *texts) {
     *t = (struct tasks){.w = w, .codes = codes, .threads = threads, .texts = texts};
+    threads->outer = greenlet_outer;
+    threads->outer_arg = t;
     t->cap = 64;
     t->cap_chain = 1024;
     t->cap_edges = t->cap_keys = 64;
@@ -307,6 +309,25 @@ void tasks_read(struct tasks *t, uint64_t now) {
         if (t->list[i].state == T_TORN)
             t->torn++;
     }
+}
+
+uint64_t tasks_current(struct tasks *t, uint32_t interp, uint64_t loop) {
+    const struct interp *in = &t->threads->interps[interp];
+    struct aio *a = aio_of(t, in->addr);
+    struct dict_view v;
+
+    find_module(t, a, in->modules, t->read_ns, true);
+    if (!a->dict || py_kind(t->w, a->current) != K_DICT || !py_dict(t->w, a->current, &v))
+        return 0;
+    for (uint64_t i = 0; i < v.n && i < THREADS_MAX; i++) {
+        uint64_t key, value;
+
+        if (!py_dict_entry(t->w, &v, i, &key, &value))
+            return 0;
+        if (value && key == loop)
+            return value;
+    }
+    return 0;
 }
 
 bool task_name(struct tasks *t, const struct task *task, char *out, size_t cap) {

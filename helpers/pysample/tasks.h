@@ -106,6 +106,12 @@ void tasks_read(struct tasks *t, uint64_t now);
  * they differ, `why` says how. True also while there is nothing to check; `*checked` tells. */
 bool tasks_check(struct tasks *t, bool *checked, char *why, size_t cap);
 
+/* The task that runs in a loop, 0 = none, or not known yet. */
+uint64_t tasks_current(struct tasks *t, uint32_t interp, uint64_t loop);
+
+/* For threads_open's `outer`, of struct tasks: greenlet.c. */
+uint64_t greenlet_outer(void *tasks, uint32_t interp, uint64_t loop);
+
 /* "Task-7"; false when the name is no longer there. */
 bool task_name(struct tasks *t, const struct task *task, char *out, size_t cap);
 

@@ -11,6 +11,7 @@ enum { TRIES = 4, HOPS_MAX = 1 << 17, LOCALS_MAX = 64, WAITED_MAX_NS = 100000000
 void threads_open(struct threads *t, struct world *w, struct codes *codes, struct os *os,
                   uint64_t runtime) {
     *t = (struct threads){.w = w, .codes = codes, .os = os, .runtime = runtime};
+    t->text_greenlet = text_id(codes->texts, "[greenlet]");
     t->cap = t->cap_before = 64;
     t->cap_frames = t->cap_frames_before = 4096;
     t->list = xcalloc(t->cap, sizeof(*t->list));
@@ -112,18 +113,15 @@ static void note_role(struct threads *t, struct thread *th, uint64_t frame, cons
     }
 }
 
-/* Reads the stack of a thread. False: torn. A stack is whole when it ends in the frame that entered
- * the interpreter from C; without this check the stack of a coroutine that was just suspended would
- * be taken for a short one. */
-static bool read_stack(struct threads *t, struct thread *th, uint64_t frame) {
-    const struct layout *l = t->w->l;
-    bool root_seen = false, cut = false;
-    uint32_t depth = 0;
+struct stack {
+    uint32_t depth;
+    bool root_seen, cut;
+};
 
-    th->root = th->work_future = 0;
-    th->run_frame = th->work_frame = 0;
-    th->runs_loop = false;
-    th->first = t->nframes;
+/* Appends the frames from `frame` outwards. */
+static bool walk_frames(struct threads *t, struct thread *th, uint64_t frame, struct stack *s) {
+    const struct layout *l = t->w->l;
+
     for (uint32_t hops = 0; frame != 0; hops++) {
         const uint8_t *p = mem_at(t->w->m, frame, (size_t)l->fr_locals);
         uint64_t previous, code_at, instr;
@@ -138,14 +136,14 @@ static bool read_stack(struct threads *t, struct thread *th, uint64_t frame) {
         owner = p[l->fr_owner];
         if (owner > FRAME_OWNER_CSTACK)
             return false;
-        root_seen = owner == FRAME_OWNER_CSTACK;
-        if (root_seen && depth > 0)
-            t->frames[th->first + depth - 1].from_c = true;
+        s->root_seen = owner == FRAME_OWNER_CSTACK;
+        if (s->root_seen && s->depth > 0)
+            t->frames[th->first + s->depth - 1].from_c = true;
         /* Of a deeper stack the innermost frames are kept, and the rest is walked to see that it is
          * whole. */
-        if (!root_seen && depth == DEPTH_MAX)
-            cut = true;
-        if (!root_seen && !cut) {
+        if (!s->root_seen && s->depth == DEPTH_MAX)
+            s->cut = true;
+        if (!s->root_seen && !s->cut) {
             code_at = get64(p + l->fr_code);
             instr = get64(p + l->fr_instr);
             code = code_get(t->codes, code_at);
@@ -154,17 +152,85 @@ static bool read_stack(struct threads *t, struct thread *th, uint64_t frame) {
             f = add_frames(t, 1);
             *f = (struct frame){
                 .addr = frame, .text = code_text(t->codes, code, unit), .role = code->role};
-            th->runs_loop |= code->role == R_RUN || code->role == R_RUN_FOREVER;
+            if (code->role == R_RUN || code->role == R_RUN_FOREVER) {
+                th->runs_loop = true;
+                if (th->loop_frame == 0)
+                    th->loop_frame = s->depth + 1;
+            }
             if (code->role == R_RUN || code->role == R_WORK_ITEM)
-                note_role(t, th, frame, code, depth);
-            depth++;
+                note_role(t, th, frame, code, s->depth);
+            s->depth++;
         }
         frame = previous;
     }
-    th->n = depth;
-    if (depth && !root_seen)
+    return true;
+}
+
+static bool read_loop(struct threads *t, struct thread *th) {
+    const struct layout *l = t->w->l;
+    uint64_t dict;
+
+    th->loop = 0;
+    if (l->ts_running_loop)
+        return mem_u64(t->w->m, th->tstate + l->ts_running_loop, &th->loop);
+    if (!mem_u64(t->w->m, th->tstate + l->ts_dict, &dict))
         return false;
-    if (cut)
+    if (dict)
+        th->loop = py_dict_get(t->w, dict, N_RUNNING_LOOP);
+    return true;
+}
+
+/* uvloop runs without a frame of its own where no runner of asyncio called it. */
+static bool is_native(struct threads *t, uint64_t loop) {
+    const struct type_info *type = py_type(t->w, loop);
+
+    return !type || strstr(type->name, "uvloop") != NULL;
+}
+
+/* A loop runs, but none of its frames is on the stack: a greenlet runs, whose stack goes on in that
+ * of the task that switched to it. False: torn. */
+static bool join_greenlet(struct threads *t, struct thread *th, struct stack *s) {
+    uint64_t outer;
+
+    th->in_greenlet = false;
+    if (s->depth == 0 || s->cut || th->runs_loop || t->stacks_only ||
+        t->frames[th->first + s->depth - 1].role == R_THREAD_START)
+        return true;
+    if (!read_loop(t, th))
+        return false;
+    if (th->loop == 0)
+        return true;
+    outer = t->outer ? t->outer(t->outer_arg, th->interp, th->loop) : 0;
+    if (outer == 0) {
+        th->in_greenlet = !is_native(t, th->loop);
+        return true;
+    }
+    for (uint32_t i = 0; i < s->depth; i++) {
+        if (t->frames[th->first + i].addr == outer)
+            return true; /* on this very stack */
+    }
+    if (s->depth < DEPTH_MAX) {
+        *add_frames(t, 1) = (struct frame){.text = t->text_greenlet};
+        s->depth++;
+    }
+    return walk_frames(t, th, outer, s) && (th->runs_loop || is_native(t, th->loop));
+}
+
+/* Reads the stack of a thread. False: torn. A stack is whole when it ends in the frame that entered
+ * the interpreter from C; without this check the stack of a coroutine that was just suspended would
+ * be taken for a short one. */
+static bool read_stack(struct threads *t, struct thread *th, uint64_t frame) {
+    struct stack s = {0};
+    uint32_t depth;
+
+    th->root = th->work_future = 0;
+    th->run_frame = th->work_frame = th->loop_frame = 0;
+    th->runs_loop = false;
+    th->first = t->nframes;
+    if (!walk_frames(t, th, frame, &s) || (s.depth && !s.root_seen) || !join_greenlet(t, th, &s))
+        return false;
+    depth = th->n = s.depth;
+    if (s.cut)
         t->frames[th->first + depth - 1] =
             (struct frame){.text = text_id(t->codes->texts, "[truncated]")};
     for (uint32_t i = 0; i < depth / 2; i++) {
@@ -178,12 +244,14 @@ static bool read_stack(struct threads *t, struct thread *th, uint64_t frame) {
         th->run_frame = depth - th->run_frame + 1;
     if (th->work_frame)
         th->work_frame = depth - th->work_frame + 1;
+    if (th->loop_frame)
+        th->loop_frame = depth - th->loop_frame + 1;
     return true;
 }
 
 static bool try_thread(struct threads *t, struct thread *th) {
     const struct layout *l = t->w->l;
-    uint64_t frame = 0, cframe, dict;
+    uint64_t frame = 0, cframe;
 
     if (l->ts_cframe) {
         if (!mem_u64(t->w->m, th->tstate + l->ts_cframe, &cframe) ||
@@ -194,16 +262,11 @@ static bool try_thread(struct threads *t, struct thread *th) {
     }
     if (!read_stack(t, th, frame))
         return false;
-    th->loop = 0;
     /* A loop runs only beneath one of these; uvloop's runner is asyncio's own. */
-    if (!th->runs_loop)
-        return true;
-    if (l->ts_running_loop)
-        return mem_u64(t->w->m, th->tstate + l->ts_running_loop, &th->loop);
-    if (!mem_u64(t->w->m, th->tstate + l->ts_dict, &dict))
-        return false;
-    if (dict && th->n)
-        th->loop = py_dict_get(t->w, dict, N_RUNNING_LOOP);
+    if (th->runs_loop)
+        return read_loop(t, th);
+    if (!th->in_greenlet)
+        th->loop = 0;
     return true;
 }
 
@@ -228,6 +291,28 @@ static void keep_stack(struct threads *t, struct thread *th, const struct thread
     *th = *old;
     th->first = first;
     th->same = true;
+}
+
+/* A greenlet of which no task is known goes beneath the frames of its loop, as they were when they
+ * were seen last: they stay while it runs. */
+static void join_before(struct threads *t, struct thread *th, const struct thread *old) {
+    uint32_t n = old && old->loop == th->loop ? old->loop_frame : 0, own = th->n;
+    struct frame *f;
+
+    (void)add_frames(t, n + 1);
+    f = &t->frames[th->first];
+    memmove(f + n + 1, f, own * sizeof(*f));
+    memcpy(f, t->frames_before + (n ? old->first : 0), n * sizeof(*f));
+    f[n] = (struct frame){.text = t->text_greenlet};
+    th->n += n + 1;
+    if (th->work_frame)
+        th->work_frame += n + 1;
+    if (n == 0)
+        return;
+    th->loop_frame = n;
+    th->runs_loop = true;
+    th->root = old->root;
+    th->run_frame = old->run_frame;
 }
 
 /* The number of switches is read before the state: a thread that is then asleep, and later has the
@@ -310,6 +395,8 @@ static void read_thread(struct threads *t, uint64_t tstate, pid_t tid, uint32_t 
             th->n = 0;
         }
     }
+    if (!th->torn && th->in_greenlet)
+        join_before(t, th, old);
 }
 
 static void swap_generations(struct threads *t) {

@@ -40,15 +40,17 @@ struct thread {
     uint32_t interp;         /* index */
     uint32_t first, n;       /* frames, outermost first */
     uint32_t run_frame;      /* index of the frame of `root` + 1 */
+    uint32_t loop_frame;     /* index of the innermost frame that runs a loop + 1 */
     uint32_t work_frame;     /* index of _WorkItem.run + 1 */
     uint32_t node, leaf;     /* of the views: kept by the aggregation */
     enum os_state state;
     int call;
-    bool runs_loop; /* a frame that runs event loops is on its stack */
-    bool on_gil;    /* waits for the GIL */
-    bool woken;     /* no longer asleep, and on no processor yet */
-    bool torn;      /* read three times and still not whole */
-    bool same;      /* proven not to have run since the last sample */
+    bool runs_loop;   /* a frame that runs event loops is on its stack */
+    bool in_greenlet; /* runs one, of which no task is known */
+    bool on_gil;      /* waits for the GIL */
+    bool woken;       /* no longer asleep, and on no processor yet */
+    bool torn;        /* read three times and still not whole */
+    bool same;        /* proven not to have run since the last sample */
 };
 
 struct threads {
@@ -66,6 +68,10 @@ struct threads {
     uint64_t interval_ns; /* since the last sample */
     bool exact_ok;        /* the kernel tells switch counts */
     bool stacks_only;     /* what the kernel says of threads is not asked */
+    uint32_t text_greenlet;
+    /* The frame in which the task that runs in this loop switched to a greenlet, 0 = none known. */
+    uint64_t (*outer)(void *arg, uint32_t interp, uint64_t loop);
+    void *outer_arg;
 };
 
 void threads_open(struct threads *t, struct world *w, struct codes *codes, struct os *os,

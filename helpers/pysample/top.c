@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "frametext.h"
 
 enum { REDRAW_MS = 1000, LEADERS = 8 };
 
@@ -44,16 +45,20 @@ static void screen_close(const struct screen *sc) {
     (void)fflush(stdout);
 }
 
-/* Writes as many lines as fit, each cut to the width at a character. */
-static void screen_draw(struct screen *sc, const char *text) {
+static void screen_size(struct screen *sc) {
     struct winsize size;
-    unsigned short row = 0;
 
     if (sc->terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 2 &&
         size.ws_col > 20) {
         sc->rows = size.ws_row;
         sc->columns = size.ws_col;
     }
+}
+
+/* Writes as many lines as fit, each cut to the width at a character. */
+static void screen_draw(const struct screen *sc, const char *text) {
+    unsigned short row = 0;
+
     if (sc->terminal)
         (void)fputs("\033[H", stdout);
     for (const char *line = text; *line && row + 1 < sc->rows; row++) {
@@ -80,9 +85,34 @@ struct leader {
     uint64_t ns;
 };
 
-/* The stacks of the wall view with the most time since the last drawing, by their last two frames.
- */
-static void leaders(struct session *s, struct buf *out) {
+/* `100.0 %  [sleep 0.5s]  function (…/file.py:88) < caller (…)`: the answer first, the caller where
+ * there is room. */
+static void put_leader(struct session *s, struct buf *out, uint32_t leaf, double percent,
+                       size_t columns) {
+    const struct node *nodes = s->views.view[VIEW_WALL].nodes;
+    uint32_t at = nodes[leaf].parent;
+    size_t start = out->len, used;
+    const char *frame;
+
+    while (out_is_asyncio(text_of(&s->texts, nodes[at].text)) && nodes[at].parent)
+        at = nodes[at].parent;
+    if (out_is_asyncio(text_of(&s->texts, nodes[at].text)))
+        at = nodes[leaf].parent;
+    frame = text_of(&s->texts, nodes[at].text);
+    buf_printf(out, "%5.1f %%  %s  ", percent, text_of(&s->texts, nodes[leaf].text));
+    used = out->len - start;
+    frame_put_fit(out, frame, strlen(frame), columns > used + 10 ? columns - used : 10);
+    used = out->len - start;
+    if (nodes[at].parent && used + 40 <= columns) {
+        frame = text_of(&s->texts, nodes[nodes[at].parent].text);
+        buf_adds(out, " < ");
+        frame_put_fit(out, frame, strlen(frame), columns - used - 3);
+    }
+    buf_addc(out, '\n');
+}
+
+/* The stacks of the wall view with the most time since the last drawing; the lines they take. */
+static uint32_t leaders(struct session *s, struct buf *out, size_t columns) {
     struct view *v = &s->views.view[VIEW_WALL];
     struct leader best[LEADERS] = {{0}};
     uint64_t sum = 0;
@@ -101,14 +131,12 @@ static void leaders(struct session *s, struct buf *out) {
         }
         v->nodes[i].ns = 0;
     }
-    for (int k = 0; k < LEADERS && best[k].ns; k++) {
-        const struct node *leaf = &v->nodes[best[k].node];
-        const struct node *above = &v->nodes[leaf->parent], *caller = &v->nodes[above->parent];
-
-        buf_printf(out, "%5.1f %%  %s%s%s  %s\n", 100 * (double)best[k].ns / (double)sum,
-                   text_of(&s->texts, caller->text), caller->text ? " > " : "",
-                   text_of(&s->texts, above->text), text_of(&s->texts, leaf->text));
+    for (uint32_t k = 0; k < LEADERS; k++) {
+        if (best[k].ns == 0)
+            return k;
+        put_leader(s, out, best[k].node, 100 * (double)best[k].ns / (double)sum, columns);
     }
+    return LEADERS;
 }
 
 /* Waits until `at` or until the user has enough; true for the latter. */
@@ -137,6 +165,7 @@ int run_top(struct session *s, const struct run_options *opt) {
     bool input = true, quit = false;
     struct buf text = {0};
     struct screen sc;
+    uint32_t lines;
     sigset_t set;
 
     if (got == A_DENIED) {
@@ -168,9 +197,10 @@ int run_top(struct session *s, const struct run_options *opt) {
         if (now >= next_draw) {
             text.len = 0;
             buf_adds(&text, "Wall time since the last redraw (q quits)\n");
-            leaders(s, &text);
+            screen_size(&sc);
+            lines = leaders(s, &text, sc.columns) + 3;
             buf_adds(&text, "\n");
-            out_tree(s, &text);
+            out_tree_fit(s, &text, sc.rows > lines ? sc.rows - lines : 0, sc.columns);
             screen_draw(&sc, text.data);
             next_draw = now + REDRAW_MS * 1000000ULL;
         }

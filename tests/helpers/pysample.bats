@@ -80,6 +80,68 @@ uvloop_zoo() {
     uvloop_zoo spin
 }
 
+# with_greenlets: PYTHON to one that has greenlet and SQLAlchemy.
+with_greenlets() {
+    PYTHON=$(find_python 12)
+    PYTHON=${LOADER_ENV_PYTHON:-$PYTHON}
+    "$PYTHON" -c 'import greenlet, sqlalchemy' || fail "no SQLAlchemy for $PYTHON: set LOADER_ENV_PYTHON to the loader's"
+}
+
+# in_greenlet MODE: samples greenlets.py; the wall view, without lines of the text and weights, in WALL, one line a stack.
+in_greenlet() {
+    rm -f "$DIR/ready"
+    start "$PYTHON" "$PROGRAMS/greenlets.py" "$DIR/ready" "$1"
+    if [[ $1 == callback ]]; then
+        until_true 20 pysample --pstree "$PID"
+        run -0 pysample --rate 200 --duration 2500ms --wall "$DIR/whole" --threads "$DIR/threads" "$PID"
+    fi
+    until_true 20 test -e "$DIR/ready"
+    run -0 --separate-stderr pysample --duration 500ms --wall "$DIR/wall" --tasks "$DIR/tasks" --threads "$DIR/${2:-threads}" \
+        --summary "$DIR/summary" "$PID"
+    kill -9 "$PID"
+    WALL=$(stacks "$DIR/wall")
+    equal "$(value torn)" 0
+}
+
+# stacks FILE: function names alone, without the state that ends them.
+stacks() {
+    sed -E '/^#/d; s/ \([^;]*:[0-9]+\)//g; s/;\[(running|runnable|gil)\] [0-9]+$//; s/ [0-9]+$//' "$1" | sort -u
+}
+
+RUNNER='<module>;run;Runner.run;BaseEventLoop.run_until_complete'
+LOOP='BaseEventLoop.run_forever;BaseEventLoop._run_once;Handle._run'
+
+@test "a greenlet that computes hangs beneath the chain of the task that runs it" {
+    with_greenlets
+    in_greenlet task
+    # sum() and range() are C: the stacks are whole in one line.
+    equal "$WALL" "$RUNNER;main;session;greenlet_spawn;[greenlet];computes;spin"
+    equal "$(stacks "$DIR/tasks")" "main;session;greenlet_spawn;[greenlet];computes;spin"
+    equal "$(stacks "$DIR/threads")" "$RUNNER;$LOOP;main;session;greenlet_spawn;[greenlet];computes;spin"
+}
+
+@test "the same beneath an async generator" {
+    with_greenlets
+    in_greenlet agen
+    equal "$WALL" "$RUNNER;main;reads;rows;session;greenlet_spawn;[greenlet];computes;spin"
+}
+
+@test "a greenlet of no task hangs beneath its loop, and is a root where the loop was not seen before" {
+    with_greenlets
+    in_greenlet callback alone
+    matches "$(stacks "$DIR/threads")" "(^|"$'\n'")${RUNNER//./\\.};BaseEventLoop.run_forever;\\[greenlet\\];computes;spin"
+    # Of the wall it is no part: that is where the root task is.
+    run -1 grep spin "$DIR/whole"
+    run -0 grep -c ';main (.*;sleep (.*;\[sleep 3600s\] ' "$DIR/whole"
+    equal "$(stacks "$DIR/alone")" "[greenlet];computes;spin"
+}
+
+@test "a task whose greenlet is suspended shows what it awaits" {
+    with_greenlets
+    in_greenlet suspended
+    equal "$WALL" "$RUNNER;main;greenlet_spawn;sleep;[sleep 3600s]"
+}
+
 eager() {
     rm -f "$DIR/ready"
     program '
@@ -628,8 +690,53 @@ by_valgrind() {
         read -rt 1.5 <> <(:) || :
         printf q
     ) | script -qec "pysample --top $PID" /dev/null >"$DIR/screen"
-    run -0 grep -c 'top_' "$DIR/screen"
+    run -0 grep -c 'low_' "$DIR/screen"
     matches "$(tail -c 16 "$DIR/screen")" $'\e\\[\\?25h\e\\[\\?1049l'
+}
+
+# top ROWS COLUMNS: the last screen of --top in a terminal of that size, in LINES_SHOWN.
+top() {
+    (
+        read -rt 1.8 <> <(:) || :
+        printf q
+    ) | script -qec "stty rows $1 cols $2; pysample --top $PID" /dev/null >"$DIR/screen"
+    # From where it was last drawn on.
+    mapfile -t LINES_SHOWN < <(tr -d '\r' <"$DIR/screen" | awk 'BEGIN { RS = "\033\\[H" } { last = $0 } END { printf "%s", last }' |
+        sed -E 's/\x1b\[[0-9?;]*[A-Za-z]//g')
+}
+
+@test "--top shows the answer first where rows and columns are short, and every task's innermost frames" {
+    PYTHON=$(find_python 12)
+    mkdir -p "$DIR/package_of_some_length/core/embedding"
+    touch "$DIR/package_of_some_length/__init__.py" "$DIR/package_of_some_length/core/"{__init__,embedding/__init__}.py
+    cat >"$DIR/package_of_some_length/core/embedding/embedding_service.py" <<'PY'
+import asyncio
+async def EmbeddingService_apply_rate_limit(n):
+    if n:
+        await EmbeddingService_apply_rate_limit(n - 1)
+    await asyncio.sleep(3600)
+PY
+    program '
+import asyncio, sys
+sys.path.insert(0, sys.argv[1].rsplit("/", 1)[0])
+from package_of_some_length.core.embedding.embedding_service import EmbeddingService_apply_rate_limit as limit
+async def main():
+    asyncio.get_running_loop().call_later(0.05, lambda: open(sys.argv[1], "w").close())
+    await asyncio.gather(*(limit(30) for _ in range(int(sys.argv[2]))))
+asyncio.run(main())' 2
+    top 24 80
+    matches "${LINES_SHOWN[1]}" '^100\.0 %  \[sleep 3600s\]  EmbeddingService_apply_rate_limit \(…[a-z_]+\.py:5\)$'
+    equal "$(printf '%s\n' "${LINES_SHOWN[@]}" | grep -c '^    \[sleep 3600s\]$')" 2
+    equal "$(printf '%s\n' "${LINES_SHOWN[@]}" | grep -cE '^    … [0-9]+ frames$')" 2
+    equal "$(printf '%s\n' "${LINES_SHOWN[@]}" | grep -c '^  main (program.py:7)$')" 1
+    ((${#LINES_SHOWN[@]} <= 25)) || fail "${#LINES_SHOWN[@]} lines"
+    # Where not even that fits, a line a task.
+    kill -9 "$PID"
+    rm "$DIR/ready"
+    start "$PYTHON" "$DIR/program.py" "$DIR/ready" 7
+    until_true 20 test -e "$DIR/ready"
+    top 24 80
+    equal "$(printf '%s\n' "${LINES_SHOWN[@]}" | grep -cE '^  \* Task-[2-8]: \[sleep 3600s\]  EmbeddingService_apply_rate_limit \(…[a-z_]+\.py:5\)$')" 7
 }
 
 @test "--samples writes each thread's stack once, its time, and its end; --follow samples when the file is written to" {
