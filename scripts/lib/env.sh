@@ -2,6 +2,8 @@
 # What a fresh machine lacks: Debian packages by name, and the environments of Python in the user's cache folder.
 # shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 
+SUDO=()
+
 # The command that shows that a package is there, and the package.
 DEB_OF=(
     cc:gcc make:make jq:jq gnuplot:gnuplot-nox python3:python3 bats:bats shellcheck:shellcheck shfmt:shfmt
@@ -12,46 +14,66 @@ DEB_OF=(
 # need_debs COMMAND…: installs the packages of those commands that are missing, and only those. `venv`, `libc` and
 # names of header files are asked for by what shows them.
 need_debs() {
-    local c pair missing=() so_far
+    debs_missing "$@"
+    debs_install || die 3 packages-missing "$DEBS_WHY"
+    [[ " $* " != *' perf '* ]] || perf_find || :
+}
+
+# want_debs ID WITHOUT COMMAND…: the same for what a run can do without, as WITHOUT says where they cannot be installed.
+want_debs() {
+    local id=$1 without=$2
+    shift 2
+    debs_missing "$@"
+    debs_install || note "$id" "$without: $DEBS_WHY"
+}
+
+# debs_missing COMMAND…: DEBS_MISSING, the packages of those that are not there.
+debs_missing() {
+    local c pair
+    DEBS_MISSING=()
     for c in "$@"; do
         case $c in
-            venv) python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv) ;;
-            libc) [[ -e /usr/include/stdio.h ]] || missing+=(libc6-dev) ;;
-            libmicrohttpd) [[ -e /usr/include/microhttpd.h ]] || missing+=(libmicrohttpd-dev) ;;
-            zlib) [[ -e /usr/include/zlib.h ]] || missing+=(zlib1g-dev) ;;
-            perf) perf_find || missing+=("$(perf_package)") ;;
+            venv) python3 -c 'import ensurepip, venv' 2>/dev/null || DEBS_MISSING+=(python3-venv) ;;
+            libc) [[ -e /usr/include/stdio.h ]] || DEBS_MISSING+=(libc6-dev) ;;
+            libmicrohttpd) [[ -e /usr/include/microhttpd.h ]] || DEBS_MISSING+=(libmicrohttpd-dev) ;;
+            zlib) [[ -e /usr/include/zlib.h ]] || DEBS_MISSING+=(zlib1g-dev) ;;
+            perf) perf_find || DEBS_MISSING+=("$(perf_package)") ;;
             # Ubuntu's package is a snap: need_chromium fetches another there, which needs this library.
             chromium)
                 if is_ubuntu; then
-                    chromium_program >/dev/null || compgen -G '/usr/lib/*/libnss3.so' >/dev/null || missing+=(libnss3)
+                    chromium_program >/dev/null || compgen -G '/usr/lib/*/libnss3.so' >/dev/null || DEBS_MISSING+=(libnss3)
                 else
-                    chromium_program >/dev/null || missing+=(chromium)
+                    chromium_program >/dev/null || DEBS_MISSING+=(chromium)
                 fi
                 ;;
             # Of the distribution's own 3.12; any other brings its own.
-            python3.12-dev) [[ -e /usr/include/python3.12/Python.h ]] || missing+=(libpython3.12-dev) ;;
-            clang-rt) compgen -G '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan-*.a' >/dev/null || missing+=("$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/libclang-rt-\1-dev/p')") ;;
+            python3.12-dev) [[ -e /usr/include/python3.12/Python.h ]] || DEBS_MISSING+=(libpython3.12-dev) ;;
+            clang-rt) compgen -G '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan-*.a' >/dev/null || DEBS_MISSING+=("$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/libclang-rt-\1-dev/p')") ;;
             *)
                 command -v "$c" >/dev/null && continue
                 for pair in "${DEB_OF[@]}"; do
-                    if [[ ${pair%%:*} == "$c" ]]; then missing+=("${pair#*:}"); fi
+                    if [[ ${pair%%:*} == "$c" ]]; then DEBS_MISSING+=("${pair#*:}"); fi
                 done
                 ;;
         esac
     done
-    ((${#missing[@]})) || return 0
-    DEBS_INSTALL=(apt-get install -y --no-install-recommends "${missing[@]}")
-    if ! command -v apt-get >/dev/null || ! as_root "to install ${missing[*]}"; then
-        die 3 packages-missing "missing: ${missing[*]}, and no right to install them. Run: sudo ${DEBS_INSTALL[*]}"
-    fi
+}
+
+# debs_install: installs DEBS_MISSING; false, with DEBS_WHY (the reason and the command), where that cannot be.
+debs_install() {
+    local names=${DEBS_MISSING[*]} so_far
+    ((${#DEBS_MISSING[@]})) || return 0
+    DEBS_INSTALL=(apt-get install -y --no-install-recommends "${DEBS_MISSING[@]}")
+    DEBS_WHY="missing: $names, and no right to install them. Run: sudo ${DEBS_INSTALL[*]}"
+    command -v apt-get >/dev/null && as_root "to install $names" || return 1
     need_cache
-    say "installing Debian packages: ${missing[*]}"
+    say "installing Debian packages: $names"
     # The part of the log that is this installation's.
     printf '\n' >>"$(setup_log)"
     so_far=(debs_so_far $(($(stat -c %s "$(setup_log)") + 1)))
-    with_progress "installing Debian packages" install_debs ||
-        die 3 packages-missing "could not install ${missing[*]} (see $(setup_log)). Run: sudo apt-get update && sudo ${DEBS_INSTALL[*]}"
-    [[ " $* " != *' perf '* ]] || perf_find || :
+    DEBS_WHY="could not install $names (see $(setup_log)). Run: sudo apt-get update && sudo ${DEBS_INSTALL[*]}"
+    # dpkg that is killed leaves its database for a person to mend: it is given the time that it takes.
+    END_WITHIN=600 with_progress "installing Debian packages" install_debs
 }
 
 # as_root WHAT_FOR: SUDO, the words before a command that only root may run. Where there is a terminal sudo asks for the
@@ -64,8 +86,7 @@ as_root() {
     "${SUDO[@]}" true 2>/dev/null && return
     [[ -t 2 ]] && { : </dev/tty; } 2>/dev/null || return
     say "sudo asks for your password, $1"
-    SUDO=(sudo)
-    "${SUDO[@]}" -v
+    sudo -v
 }
 
 # An image's package lists may be absent or years old: they are fetched when the first try fails. On a machine that has
@@ -148,17 +169,17 @@ env_build() {
     ENV_DIR=$CACHE/$name-${hash:0:16}
     [[ -e $ENV_DIR/.complete ]] && return 0
     need_cache
+    so_far=(env_so_far "$ENV_DIR")
     exec {lock}>"$CACHE/.lock-$name"
     flock -n "$lock" || {
         say "another set-up of the $name environment runs: waiting for it"
-        flock "$lock"
+        with_progress "another set-up of the $name environment" flock "$lock"
     }
     if [[ ! -e $ENV_DIR/.complete ]]; then
         # What an interrupted build left is of no use. The folder's final name is used from the start, since the scripts
         # inside hold it; the mark of completeness is what comes last.
         rm -rf "$ENV_DIR"
         say "building the $name environment in $ENV_DIR"
-        so_far=(env_so_far "$ENV_DIR")
         with_progress "$name environment" "$builder" "$ENV_DIR" || {
             rm -rf "$ENV_DIR"
             tail -n 5 "$(setup_log)" >&2
@@ -171,14 +192,22 @@ env_build() {
 }
 
 # with_progress WHAT COMMAND…: runs it with its output in the set-up log, and says for how long and how far it is, which
-# the command in the caller's `so_far` prints; on a terminal in one line, elsewhere every ten seconds.
+# the command in the caller's `so_far` prints; on a terminal in one line, elsewhere every ten seconds. All that it starts ends
+# with this script, whatever ends that (END_WITHIN: the seconds it is given to do so): a process group of its own, and beside
+# it a guard that waits for the end of a pipe which only this script holds open.
 with_progress() {
-    local what=$1 pid status=0 began=$SECONDS next=$((SECONDS + 10)) line
+    local what=$1 pid guard pipe hold status=0 began=$SECONDS next=$((SECONDS + 10)) line
     shift
-    "$@" >>"$(setup_log)" 2>&1 &
+    exec {pipe}<> <(:)
+    exec {hold}>"/proc/self/fd/$pipe"
+    set -m
+    "$@" </dev/null >>"$(setup_log)" 2>&1 {pipe}>&- {hold}>&- &
     pid=$!
-    # A signal that ends this script ends the build too.
-    at_exit kill "$pid"
+    group_guard "$pid" <"/proc/self/fd/$pipe" >/dev/null 2>&1 {pipe}>&- {hold}>&- &
+    guard=$!
+    set +m
+    exec {pipe}>&-
+    at_exit progress_stopped "$what" "$pid" "${END_WITHIN:-5}"
     while alive "$pid"; do
         if [[ -t 2 ]] || ((SECONDS >= next)); then
             line="$what: $((SECONDS - began)) s, $("${so_far[@]}")"
@@ -189,8 +218,54 @@ with_progress() {
     done
     wait "$pid" || status=$?
     unset 'EXIT_STEPS[-1]'
+    echo over >&"$hold"
+    exec {hold}>&-
+    wait "$guard" || :
     live_clear
     return "$status"
+}
+
+# progress_stopped WHAT GROUP SECONDS: an exit step.
+progress_stopped() {
+    say "$1: stopped. The next start begins it anew"
+    group_end "$2" "$3"
+}
+
+# group_guard GROUP: ends that process group when stdin ends without a word.
+group_guard() {
+    read -r _ || group_end "$1" "${END_WITHIN:-5}"
+}
+
+# group_end GROUP SECONDS: interrupts a process group as Ctrl-C would, its leader first, a shell that would go on with its next
+# command; kills what is left after so long.
+group_end() {
+    local deadline=$((SECONDS + $2))
+    kill -s TERM "$1" 2>/dev/null || :
+    group_signal INT "$1"
+    while group_lives "$1"; do
+        if ((SECONDS >= deadline)); then
+            group_signal KILL "$1"
+            break
+        fi
+        pause 0.05
+    done
+}
+
+# group_signal SIGNAL GROUP: to the processes of root too, where sudo started some.
+group_signal() {
+    kill -s "$1" -- "-$2" 2>/dev/null || { ((${#SUDO[@]})) && "${SUDO[@]}" kill -s "$1" -- "-$2" 2>/dev/null; } || :
+}
+
+# group_lives GROUP: zombies do not count: in a container nobody may ever reap them.
+group_lives() {
+    local file stat
+    for file in /proc/[0-9]*/stat; do
+        { IFS= read -r stat <"$file"; } 2>/dev/null || continue
+        # shellcheck disable=SC2086 # fields
+        set -- "$1" ${stat##*) }
+        [[ $4 != "$1" || $2 == [ZX] ]] || return 0
+    done
+    return 1
 }
 
 # env_so_far DIR: what is in the folder so far, and what is done now.

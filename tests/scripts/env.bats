@@ -36,26 +36,40 @@ with_env() {
     run -0 with_env 'env_build demo k good "$REQ"; [[ -e $ENV_DIR/.complete ]]'
 }
 
-@test "a build that is killed never looks finished" {
-    with_env 'env_build demo k slow "$REQ"' 3>&- &
-    local pid=$!
-    until_true 10 test -e "$XDG_CACHE_HOME/qdrant-loader-profiling/started"
-    kill -KILL "$pid"
-    wait "$pid" || :
-    # What the installer of a killed script goes on doing finishes nothing; the next build waits for it, and begins anew.
-    : >"$XDG_CACHE_HOME/qdrant-loader-profiling/go"
-    until_true 10 test -e "$XDG_CACHE_HOME/qdrant-loader-profiling/log"
-    run -1 compgen -G "$XDG_CACHE_HOME/qdrant-loader-profiling/demo-*/.complete"
+# build_ends SIGNAL STATUS: with a build under way that has a child of its own, the script ends by that signal with that status,
+# and neither the build nor its child is left.
+build_ends() {
+    local pid status=0 cache=$XDG_CACHE_HOME/qdrant-loader-profiling
+    set -m
+    with_env 'deep() { mkdir -p "$1/bin"; bash -c "echo \$\$ >$CACHE/child; read <> <(:)"; good "$1"; }
+        env_build demo k deep "$REQ"' 2>"$BATS_TEST_TMPDIR/err" 3>&- &
+    pid=$!
+    set +m
+    until_true 10 test -s "$cache/child"
+    kill -s "$1" "$pid"
+    wait "$pid" || status=$?
+    equal "$status" "$2" 'exit status'
+    until_true 5 gone "$(<"$cache/child")"
+    [[ $1 == KILL ]] || matches "$(<"$BATS_TEST_TMPDIR/err")" 'demo environment: stopped\. The next start begins it anew'
+    run -1 compgen -G "$cache/demo-*/.complete"
+    [[ ! -e $cache/log ]] || fail 'the build went on'
+    # Nor does anybody hold the lock.
+    until_true 5 flock -n "$cache/.lock-demo" true
     run -0 with_env 'env_build demo k good "$REQ"; [[ -e $ENV_DIR/.complete ]]'
+    [[ $output != *'waiting for it'* ]] || fail "$output"
 }
 
-@test "of two builds at once the later waits and builds nothing" {
+@test "a build whose script is killed ends with it, and never looks finished" { build_ends KILL 137; }
+@test "SIGTERM in a build ends it, exit 143" { build_ends TERM 143; }
+@test "SIGINT in a build ends it, exit 130" { build_ends INT 130; }
+
+@test "of two builds at once the later waits, says how far the first is, and builds nothing" {
     with_env 'env_build demo k slow "$REQ"' 3>&- &
     local first=$!
     until_true 10 test -e "$XDG_CACHE_HOME/qdrant-loader-profiling/started"
     with_env 'env_build demo k good "$REQ"' >"$BATS_TEST_TMPDIR/second" 2>&1 3>&- &
     local second=$!
-    until_true 10 grep -q 'waiting for it' "$BATS_TEST_TMPDIR/second"
+    until_true 20 grep -qE 'another set-up of the demo environment: 1[0-9] s, [0-9]+ MB' "$BATS_TEST_TMPDIR/second"
     : >"$XDG_CACHE_HOME/qdrant-loader-profiling/go"
     wait "$first"
     wait "$second"
@@ -108,6 +122,13 @@ APT='echo "$*" >>"$BATS_TEST_TMPDIR/apt.log"
     bare_path
     PATH=$BARE run -3 with_env 'need_debs sed jq awk gnuplot'
     matches "$output" 'missing: jq gnuplot-nox.*sudo apt-get install -y --no-install-recommends jq gnuplot-nox'
+}
+
+@test "what a run can do without is named with what will be missing and the command, and the run goes on" {
+    bare_path
+    PATH=$BARE run -0 with_env 'want_debs no-gnuplot "there will be no timeline.svg" sed gnuplot; echo "goes on"'
+    equal "$output" "test: [no-gnuplot] there will be no timeline.svg: missing: gnuplot-nox, and no right to install them. Run: sudo apt-get install -y --no-install-recommends gnuplot-nox
+goes on"
 }
 
 @test "without a terminal nobody is asked for a password: exit 3 with the command" {
