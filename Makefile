@@ -43,13 +43,14 @@ helpers: $(BINS)
 	$(if $(LEFT_OUT),$(Q)echo 'helpers: left out $(LEFT_OUT): it needs libmicrohttpd-dev and zlib1g-dev')
 
 # Targets of the same name as a script, all alike. A script that needs the helpers builds them itself, after it has
-# installed the compiler where there was none.
+# installed the compiler where there was none. It is told to end when make is killed.
+RUN := setpriv --pdeathsig TERM
 $(SCRIPTS):
-	$(Q)scripts/$@
+	$(Q)$(RUN) scripts/$@
 test-helpers:
-	$(Q)SUITE=helpers scripts/test
+	$(Q)SUITE=helpers $(RUN) scripts/test
 test-full:
-	$(Q)SUITE=full scripts/test
+	$(Q)SUITE=full $(RUN) scripts/test
 clean:
 	$(Q)rm -rf build
 

@@ -101,7 +101,8 @@ PYSPY_VERSION=
 pyspy_plan() {
     PYSPY=$TOOLS_BIN/py-spy
     [[ -x $PYSPY ]] || die 3 no-py-spy "py-spy is missing from $TOOLS_BIN. Remove that environment's folder and run make setup"
-    PYSPY_VERSION=$("$PYSPY" --version)
+    PYSPY_VERSION=$("$PYSPY" --version 2>&1) ||
+        die 3 no-py-spy "$PYSPY does not run: ${PYSPY_VERSION##*$'\n'}. Remove the folder ${TOOLS_BIN%/bin} and run make setup"
     PYSPY_FLAGS=(--format raw --rate "$RATE")
     if ((NATIVE)); then
         PYSPY_FLAGS+=(--native)

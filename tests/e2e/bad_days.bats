@@ -91,6 +91,22 @@ tmp_folders() { find "$TMPDIR" -maxdepth 1 -type d \( -name 'qlp-*' -o -name 'qd
     readable_profile
 }
 
+@test "kill -9 of make keeps what was sampled and leaves nothing running" {
+    set -m
+    make --no-print-directory -C "$ROOT" profile-pyspy >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" </dev/null 3>&- &
+    TARGET=$!
+    set +m
+    until_true 120 sampling
+    kill -KILL "$TARGET"
+    # The script ends after make, in its own time.
+    until_true 60 script_ended
+    target_ends 137
+    readable_profile
+    matches "$(<"$BATS_TEST_TMPDIR/err")" 'stopped by SIGTERM: keeping what was sampled'
+    equal "$(jq .exit_status "$RUN/run.json")" 143
+}
+script_ended() { [[ $(jq .exit_status "$RUN/run.json") != null ]]; }
+
 @test "kill -9 of procrun ends the loader, and the target says so" {
     target_start
     until_true 120 sampling
@@ -152,6 +168,38 @@ cgroup_make() {
     target_ends 3
     matches "$(<"$BATS_TEST_TMPDIR/err")" 'py-spy-failed'
     [[ -s $RUN/samples.tsv && -s $RUN/timeline.svg && -s $RUN/summary.md ]]
+}
+
+# path_without COMMAND…: a PATH on which the system's commands are, but those.
+path_without() {
+    local dir=$BATS_TEST_TMPDIR/bin word path=
+    mkdir "$dir"
+    ln -s /usr/bin/* /usr/sbin/* "$dir" 2>/dev/null || :
+    for word in "$@"; do rm -f "$dir/$word"; done
+    while IFS= read -r -d : word; do
+        [[ $word =~ ^(/usr)?/s?bin$ ]] || path+=:$word
+    done <<<"$PATH:"
+    printf '%s%s' "$dir" "$path"
+}
+
+@test "gnuplot that cannot be installed costs a run its timeline alone: it is said at once, and exit 3 at the end" {
+    PATH=$(path_without gnuplot apt-get) DURATION=2 MIN_REQUEST_INTERVAL=0 run -3 --separate-stderr "$ROOT/scripts/profile-pyspy"
+    matches "$stderr" 'no-gnuplot. there will be no timeline.svg: missing: gnuplot-nox.* Run: sudo apt-get install'
+    [[ -s $RUN/profile.svg && -s $RUN/summary.md && ! -e $RUN/timeline.svg ]] || fail "$(ls "$RUN")"
+    matches "$(<"$RUN/summary.md")" 'no-gnuplot.* no timeline.svg'
+}
+
+@test "a tools environment that lost its py-spy is exit 3 with the next step, and leaves no run folder" {
+    local cache=$BATS_TEST_TMPDIR/cache
+    mkdir -p "$cache/qdrant-loader-profiling"
+    cp -a "${TOOLS_ENV_PYTHON%/bin/*}" "$cache/qdrant-loader-profiling/"
+    rm "$cache"/qdrant-loader-profiling/tools-*/bin/py-spy
+    XDG_CACHE_HOME=$cache run -3 "$ROOT/scripts/profile-pyspy"
+    matches "$output" 'no-py-spy. py-spy is missing from .*/bin\. Remove .* run make setup'
+    printf '#!/bin/sh\necho "no room" >&2; exit 1\n' | install /dev/stdin "$(echo "$cache"/qdrant-loader-profiling/tools-*/bin)/py-spy"
+    XDG_CACHE_HOME=$cache run -3 "$ROOT/scripts/profile-pyspy"
+    matches "$output" 'no-py-spy. .*/py-spy does not run: no room\. Remove the folder .*tools-[0-9a-f]+ and run make setup'
+    [[ ! -e $RESULTS ]]
 }
 
 @test "kill -9 of procsample loses no stacks, and is said" {
