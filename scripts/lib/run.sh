@@ -45,20 +45,25 @@ run_set() {
         shift 2
     done
     if [[ -s $file ]]; then old=$(<"$file"); fi
+    # A terminal's Ctrl-C goes to jq too, and is not to cost the manifest.
     # shellcheck disable=SC2016 # jq's variables
-    jq -n --argjson old "$old" '
-        $ARGS.positional as $p | reduce range(0; $p | length; 2) as $i ($old;
-            .[$p[$i]] = ($p[$i + 1] | if test("^-?[0-9]+([.][0-9]+)?$") then tonumber else . end))
-        ' --args -- "${pairs[@]}" >"$file.new" && mv "$file.new" "$file" || {
+    (
+        trap '' INT TERM HUP
+        jq -n --argjson old "$old" '
+            $ARGS.positional as $p | reduce range(0; $p | length; 2) as $i ($old;
+                .[$p[$i]] = ($p[$i + 1] | if test("^-?[0-9]+([.][0-9]+)?$") then tonumber else . end))
+            ' --args -- "${pairs[@]}" >"$file.new" && mv "$file.new" "$file"
+    ) || {
         say "cannot write $file. Is the disk full?"
         exit 3
     }
 }
 
 # run_get KEY: the value in run.json, or n/a.
-run_get() {
+run_get() (
+    trap '' INT TERM HUP
     jq -r --arg k "$1" '.[$k] // "n/a" | tostring' "$RUN/run.json" 2>/dev/null || printf 'n/a\n'
-}
+)
 
 # run_facts: what the run depends on beside the loader. A fact that cannot be had is n/a.
 run_facts() {
