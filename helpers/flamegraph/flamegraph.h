@@ -48,6 +48,7 @@ struct picture {
     uint32_t count, cap;
     uint32_t *row; /* first frame of each row, and `count` after the last */
     uint32_t rows;
+    bool cut;               /* there are more rows, but they are too narrow in all to be seen */
     uint64_t hidden;        /* frames that are not drawn */
     uint64_t hidden_weight; /* the weight that ends in them */
 };

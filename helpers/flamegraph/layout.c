@@ -8,7 +8,10 @@
 
 #include "flamegraph.h"
 
-enum { MARGINS = 20 };
+enum {
+    MARGINS = 20,
+    ROW_PX = 1, /* a row that is narrower in all is not drawn, nor what stands on it */
+};
 
 static uint32_t add(struct picture *p, uint32_t node, uint32_t parent) {
     if (p->count == p->cap) {
@@ -23,10 +26,9 @@ static uint32_t add(struct picture *p, uint32_t node, uint32_t parent) {
     return p->count++;
 }
 
-/* The weight that is as wide as --minwidth; at least 1, since what has no weight has no width. */
-static uint64_t least_weight(const struct picture *p) {
-    double px = (double)p->opts->minwidth / 100,
-           least = px * (double)p->all / (p->opts->width - MARGINS);
+/* The weight that is so wide; at least 1, since what has no weight has no width. */
+static uint64_t least_weight(const struct picture *p, double px) {
+    double least = px * (double)p->all / (p->opts->width - MARGINS);
     uint64_t w = (uint64_t)least;
 
     return (double)w < least || w == 0 ? w + 1 : w;
@@ -56,6 +58,31 @@ static void add_row(struct picture *p, struct key *keys, uint32_t n) {
     }
 }
 
+/* One stack of hundreds of frames that was seen once would make a picture several times as high as
+ * what there is to see in it. Rows grow narrower with their depth. */
+static void cut_rows(struct picture *p, uint32_t *depth) {
+    const struct calltree *t = &p->stacks->tree;
+    uint64_t *width = xcalloc(p->rows, sizeof(*width)), least = least_weight(p, ROW_PX);
+    uint32_t rows = 1;
+
+    for (uint32_t i = 1; i < t->n; i++) {
+        if (depth[i] > 0)
+            width[depth[i]] += p->total[i];
+    }
+    while (rows < p->rows && width[rows] >= least)
+        rows++;
+    for (uint32_t i = 1; i < t->n && rows < p->rows; i++) {
+        if (depth[i] < rows)
+            continue;
+        depth[i] = 0;
+        p->hidden++;
+        p->hidden_weight += p->own[i];
+    }
+    p->cut = rows < p->rows;
+    p->rows = rows;
+    free(width);
+}
+
 void layout(struct picture *p) {
     const struct calltree *t = &p->stacks->tree;
     uint32_t *rank = intern_ranks(&t->frames), *depth = xcalloc(t->n, sizeof(*depth));
@@ -64,7 +91,7 @@ void layout(struct picture *p) {
     struct key *keys;
 
     p->all = p->total[0];
-    least = least_weight(p);
+    least = least_weight(p, p->opts->minwidth / 100.0);
     p->rows = 1;
     /* First how many there are in each row, then the rows one after the other. A parent stands
      * before its children. */
@@ -83,6 +110,8 @@ void layout(struct picture *p) {
             p->hidden_weight += p->own[i];
         }
     }
+    if (p->opts->minwidth > 0)
+        cut_rows(p, depth);
     for (uint32_t r = 1; r <= p->rows; r++)
         p->row[r] += p->row[r - 1];
     keys = xcalloc(p->row[p->rows], sizeof(*keys));

@@ -277,8 +277,9 @@ static uint32_t put_facts(struct buf *b, const struct picture *p, uint32_t y) {
     if (p->hidden > 0) {
         buf_adds(&line, ". Not drawn: ");
         put_grouped(&line, p->hidden);
-        buf_printf(&line, " frames narrower than %g px or deeper than %u; ", o->minwidth / 100.0,
-                   o->max_depth);
+        buf_printf(&line, " frames narrower than %g px or deeper than %u", o->minwidth / 100.0,
+                   p->cut ? p->rows : o->max_depth);
+        buf_adds(&line, p->cut ? ", where all is narrower than 1 px; " : "; ");
         put_percent(&line, p->hidden_weight, p->all);
         buf_adds(&line, " of the weight ends in them");
     }

@@ -260,6 +260,11 @@
   open();
   if (alone) addEventListener('hashchange', open);
   remember();
-  // The callers are at the bottom, which may be below the window.
-  if (alone && upward && height > innerHeight && view === root) scrollTo(0, height);
+  // The callers are at the bottom, which may be below the window. Where nobody looks it stays at its top: a browser without a
+  // window takes an empty picture of a page that was scrolled.
+  const seek = () => { if (height > innerHeight && view === root && scrollY === 0) scrollTo(0, height); };
+  if (alone && upward) {
+    if (document.hasFocus()) seek();
+    else addEventListener('pointermove', seek, { once: true });
+  }
 })();

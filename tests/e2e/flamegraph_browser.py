@@ -180,6 +180,27 @@ def keys_walk_and_zoom() -> None:
             equal(c.errors(), [])
 
 
+def the_callers_come_into_view() -> None:
+    root, tall = "box(frames_('all')[0]).y < innerHeight", draw(tall_text(), name="tall")
+    with Chromium() as c:
+        c.call("Emulation.setFocusEmulationEnabled", enabled=True)
+        look(c, tall)
+        equal(c.js(f"[scrollY > 0, {root}]"), [True, True])
+        # A picture that hangs from the top, and one that fits, stay where they are.
+        for picture in (draw(tall_text(), "--icicle"), draw(Path("python.folded"))):
+            look(c, picture)
+            equal(c.js("scrollY"), 0)
+        c.call("Page.addScriptToEvaluateOnNewDocument", source="document.hasFocus = () => false")
+        look(c, tall)
+        equal(c.js(f"[scrollY, {root}]"), [0, False])
+        c.mouse("mouseMoved", 500, 300)
+        equal(c.js(root), True)
+
+
+def tall_text() -> str:
+    return ";".join(f"f{i}" for i in range(100)) + " 1\n"
+
+
 def the_legend_marks() -> None:
     with Chromium() as c:
         look(c, draw(Path("python.folded")))

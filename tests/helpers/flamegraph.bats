@@ -115,6 +115,19 @@ PY
     run ! grep -q 'Not drawn' <<<"$output"
 }
 
+@test "rows that nobody could see, a single deep stack, do not make the picture high" {
+    { echo 'main;run;work 5000'; printf 'main;run'; printf ';f%d' {1..200}; echo ' 2'; } >"$BATS_TEST_TMPDIR/folded"
+    run -0 --separate-stderr flamegraph "$BATS_TEST_TMPDIR/folded"
+    equal "$(grep -c 'class="r"' <<<"$output")" 4
+    matches "$output" 'Not drawn: 199 frames narrower than 0.1 px or deeper than 4, where all is narrower than 1 px; 0.04 % of the weight'
+    # Two weights of 5002 are 0.5 px of 1180; six of 5006 are more than one.
+    sed 's/ 2$/ 6/' "$BATS_TEST_TMPDIR/folded" >"$BATS_TEST_TMPDIR/wider"
+    run -0 --separate-stderr flamegraph "$BATS_TEST_TMPDIR/wider"
+    equal "$(grep -c 'class="r"' <<<"$output")" 203
+    run -0 --separate-stderr flamegraph --minwidth 0 "$BATS_TEST_TMPDIR/folded"
+    equal "$(grep -c 'class="r"' <<<"$output")" 203
+}
+
 @test "a stack of 200,000 frames is drawn to --depth, in no time" {
     yes 'f;g' | head -n 100000 | tr '\n' ';' >"$BATS_TEST_TMPDIR/folded"
     echo 'x 1' >>"$BATS_TEST_TMPDIR/folded"

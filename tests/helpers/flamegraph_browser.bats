@@ -14,6 +14,7 @@ check() {
 @test "the mouse over a frame shows its details" { check details_follow_the_mouse; }
 @test "the details of a difference name the other run" { check details_of_a_difference; }
 @test "arrow keys go from frame to frame, Enter zooms" { check keys_walk_and_zoom; }
+@test "the callers of a tall picture come into view when somebody looks" { check the_callers_come_into_view; }
 @test "a click on the legend marks what has that colour" { check the_legend_marks; }
 @test "a link opens zoomed and searched as it was" { check a_link_opens_as_it_was; }
 @test "hostile names run nothing and ask nothing of the network" { check hostile_names_do_nothing; }
