@@ -5,6 +5,7 @@
 
 STOPPED=
 TOOL_FAILED=0
+PIPELINE_MARKED=
 # tool_failed ID TEXT…: notes it, and makes the target exit 3 at its end, with what there is kept.
 tool_failed() {
     TOOL_FAILED=1
@@ -46,6 +47,7 @@ profile_target() {
     if [[ -n $PID ]]; then
         target_attach
         say "attached to the loader $LOADER_PID"
+        ! pipeline_begun || PIPELINE_MARKED=before
     else
         target_workspace
         stop_if_asked
@@ -60,7 +62,7 @@ profile_target() {
 # pipeline_wait: returns when the loader has begun to work on documents, ended, or a signal came.
 pipeline_wait() {
     local deadline=$((SECONDS + 300)) next=$((SECONDS + 10))
-    if [[ -n $PID ]] && pipeline_begun; then
+    if [[ $PIPELINE_MARKED == before ]]; then
         note attached-late "attached after the pipeline began: what start-up cost is not known (n/a)"
         return 0
     fi
@@ -74,10 +76,16 @@ pipeline_wait() {
             show "waiting for the pipeline: CPU $(samples_last cpu_user_s cpu_system_s) s, RSS $(mib "$(samples_last rss_kib)") MiB"
             next=$((SECONDS + 10))
         fi
-        pause 0.02
+        pause 0.05
     done
-    mark pipeline
+    pipeline_mark
     run_set startup_wall_s "$(seconds_between "$LOADER_STARTED" "$(now_ns)")" startup_cpu_s "$(process_cpu "$LOADER_PID")"
+}
+
+# pipeline_mark: the moment when the pipeline begins. PIPELINE_MARKED: 1 then, `before` when it had begun before we came.
+pipeline_mark() {
+    mark pipeline
+    PIPELINE_MARKED=1
 }
 
 # profile_watch SAMPLER_PID: until the sampler or the loader ends, or a signal comes.
@@ -93,6 +101,8 @@ profile_watch() {
             progress "$((SECONDS - began))"
             next=$((SECONDS + 10))
         fi
+        # Where sampling begins before it.
+        if [[ -z $PIPELINE_MARKED ]] && pipeline_begun; then pipeline_mark; fi
         pause 0.1
     done
     WATCH_ENDED=${EPOCHREALTIME/./}000

@@ -258,11 +258,7 @@ process_cpu() {
 
 # pipeline_begun: imports and initialisation are over and documents are worked on: the state database is open.
 pipeline_begun() {
-    local fd
-    for fd in /proc/"$LOADER_PID"/fd/*; do
-        [[ $(readlink "$fd" 2>/dev/null) == */qdrant-loader.db ]] && return 0
-    done
-    return 1
+    [[ -n $(find "/proc/$LOADER_PID/fd" -lname '*/qdrant-loader.db' -print -quit 2>/dev/null) ]]
 }
 
 # target_python, target_version: what runs there, asked of the interpreter itself where that is harmless, else n/a.
