@@ -1,8 +1,10 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# The examples for Compose and Kubernetes cannot be run here; what they refer to is there, and they agree with each other.
+# The examples for Compose and Kubernetes cannot be run here; what they refer to is there, they agree with each other, and
+# the Kubernetes API's own schemas take them.
 load ../lib/common
 : "${LOADER_ENV_PYTHON:?the Python of the loader environment, which has PyYAML; scripts/test sets it}"
+: "${UVLOOP_PYTHON:?the Python of the test environment, which has the schemas of Kubernetes; scripts/test sets it}"
 
 # yaml: the Python program on standard input, in docs/monitoring, with load(FILE) for YAML.
 yaml() {
@@ -92,6 +94,31 @@ assert {m["name"] for m in patch["volumeMounts"]} <= set(volumes)
 print("ok")
 PY
     equal "$output" ok
+}
+
+@test "the Job, as it is and with the profilers' patch, is what the Kubernetes API takes, field by field" {
+    run -0 "$UVLOOP_PYTHON" - "$ROOT/docs/monitoring/kubernetes" <<'PY'
+import sys, yaml
+import kubernetes_validate as api
+
+folder = sys.argv[1]
+load = lambda file: yaml.safe_load(open(f"{folder}/{file}"))
+job, patched = load("job.yaml"), load("job.yaml")
+# As the API merges lists of containers: by name.
+containers = patched["spec"]["template"]["spec"]["containers"]
+for more in load("profile-patch.yaml")["spec"]["template"]["spec"]["containers"]:
+    containers[:] = [c for c in containers if c["name"] != more["name"]] + [more]
+for document in (job, patched):
+    # The first that knows native sidecars as stable, and the newest that is known here.
+    for version in ("1.30", api.latest_version()):
+        api.validate(document, version, strict=True)
+job["spec"]["template"]["spec"]["initContainers"][0]["restartPolice"] = "Always"
+try:
+    api.validate(job, "1.30", strict=True)
+except api.ValidationError as error:
+    print("refused:", error.message)
+PY
+    matches "$output" "^refused: .*restartPolice"
 }
 
 @test "the image has what the Job takes from it: sources that are there, all that the helpers link to, and the paths" {
