@@ -303,6 +303,32 @@ record() {
     grep -q ';do_syscall_64;' direct
 }
 
+@test "a recording of context switches is folded to the same stacks: the build of a library that only calls is not in it" {
+    cd "$BATS_TEST_TMPDIR"
+    local event
+    for event in context-switches sched:sched_switch; do
+        # Tracepoints are not open to everybody.
+        perf record -q -e "$event" -c 1 -g -o perf.data -- \
+            sh -c 'ls -R /usr/share/doc | sort | wc -l; python3 -c "import time; [time.sleep(0.001) for i in range(200)]"' >/dev/null 2>err.txt ||
+            [[ $event == sched:* ]] || fail "$(<err.txt)"
+        [[ -s perf.data ]] || continue
+        same_as_perf 99.5 perf.data
+        (($(total <direct) > 200))
+        grep -q '^python3;.*clock_nanosleep' direct
+        # What only the debugging symbols of the C library know, which are found by its build.
+        if grep -q '^python3;.*clock_nanosleep@' expected; then grep -q '^python3;.*clock_nanosleep@' direct; fi
+        rm perf.data
+    done
+}
+
+@test "a recording with data addresses is folded to the same stacks: what lies in data has the names that perf gives it" {
+    cd "$BATS_TEST_TMPDIR"
+    record -d -- python3 -c 'print(sum(i * i for i in range(3000000)))'
+    same_as_perf 99.5 perf.data
+    # Of a program without frame pointers: a caller is where a register happened to point.
+    equal "$(grep -c '\[anon\]' direct)" "$(grep -c '\[anon\]' expected)"
+}
+
 @test "Python's own map of its functions is read with a recording" {
     cd "$BATS_TEST_TMPDIR"
     # Without frame pointers only a sample in the map's own code, one of a hundred, names a function of it: two seconds.
