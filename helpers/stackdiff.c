@@ -36,7 +36,7 @@ static const char usage[] =
     "      --help       print this and exit\n"
     "\n"
     "Sorted by the bytes of the stack. Stacks that only one of the two has are there\n"
-    "with a weight of 0 for the other.\n"
+    "with a weight of 0 for the other. Files whose `# unit:` differs are refused.\n"
     "\n"
     "Exit status: 0 done, 1 neither has a stack with a weight, 2 usage, 3 failure.\n"
     "\n"
@@ -84,6 +84,7 @@ int main(int argc, char **argv) {
     d.merge_lines = opts.merge_lines;
     diff_read(&d, argv[optind], 0);
     diff_read(&d, argv[optind + 1], 1);
+    units_report(&d.units);
     if (d.table.total[0] == 0 && d.table.total[1] == 0) {
         warn("neither %s nor %s has a stack with a weight", argv[optind], argv[optind + 1]);
         status = EX_NONE;

@@ -224,12 +224,10 @@ int main(int argc, char **argv) {
     parse_options(argc, argv);
     stacks_init(&s, opts.diff);
     stacks_read_all(&s, argv + optind);
-    if (!opts.diff && stackfile_meta(&s.file, "weights"))
-        die(EX_FAIL,
-            "the input is a difference, with two weights a line (# weights: %s). Add --diff",
-            stackfile_meta(&s.file, "weights"));
-    if (!opts.unit)
-        opts.unit = stackfile_meta(&s.file, "unit") ? stackfile_meta(&s.file, "unit") : "samples";
+    if (!opts.unit) {
+        units_report(&s.units);
+        opts.unit = units_common(&s.units) ? units_common(&s.units) : "samples";
+    }
     if (!opts.title)
         opts.title = opts.diff ? "Differential flame graph" : "Flame graph";
     status = draw(&s);

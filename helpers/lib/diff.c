@@ -65,6 +65,7 @@ void diff_init(struct diff *d) {
         d->sorted[run] = true;
         d->file[run].each = add;
         d->file[run].arg = d;
+        d->file[run].units = &d->units;
     }
 }
 
@@ -74,6 +75,7 @@ void diff_free(struct diff *d) {
     buf_free(&d->merged);
     stackfile_free(&d->file[0]);
     stackfile_free(&d->file[1]);
+    units_free(&d->units);
 }
 
 struct stackfile *diff_begin(struct diff *d, int run) {
@@ -128,23 +130,14 @@ void diff_normalize(struct diff *d) {
     d->table.total[0] = to;
 }
 
-/* "# key: value", where the file has it. */
-static void put_meta(struct buf *b, const char *key, const char *value) {
-    if (!value)
-        return;
-    buf_printf(b, "# %s: ", key);
-    (void)frame_put(b, value, strlen(value), 0);
-    buf_addc(b, '\n');
-}
-
 void diff_write(struct diff *d, FILE *out) {
-    const char *unit = stackfile_meta(&d->file[0], "unit"),
-               *other = stackfile_meta(&d->file[1], "unit");
+    const char *unit = units_common(&d->units);
     const struct text_key *order = d->order;
     struct buf b = {0};
 
     buf_adds(&b, "# weights: baseline candidate\n");
-    put_meta(&b, "unit", unit && other && strcmp(unit, other) == 0 ? unit : NULL);
+    if (unit)
+        buf_printf(&b, "# unit: %s\n", unit);
     for (uint32_t i = 0; i < d->table.n; i++) {
         const struct stacktable_stack *s = &d->table.stacks[order[i].id];
 

@@ -21,6 +21,7 @@ struct diff {
     bool sorted[2];
     struct text_key *order; /* all of them in order, once they are sorted */
     struct stackfile file[2];
+    struct units units;
     bool merge_lines; /* set before reading: frames lose their line numbers */
     struct buf merged;
 };

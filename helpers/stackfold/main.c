@@ -48,6 +48,7 @@ static const char usage[] =
     "\n"
     "No weight is lost: the weights in the output add up to the samples (or their\n"
     "period, or weights) in the input. What was left out on purpose is said.\n"
+    "Collapsed stacks of different units (`# unit:`) are refused.\n"
     "\n"
     "Exit status: 0 done, 1 no sample in the input, 2 usage, 3 failure.\n"
     "\n"
@@ -105,10 +106,11 @@ static void parse_options(int argc, char **argv) {
     }
 }
 
-/* Which kind of file it is: its first line that is no comment says it. */
 enum kind { UNKNOWN, PERF, COLLAPSED };
 
-static enum kind kind_of(const char *s, size_t len, size_t *skip) {
+/* Which kind of file it is: its first line that is no comment says it. `*skip` bytes are comments,
+ * which `m` is told. */
+static enum kind kind_of(struct merge *m, const char *s, size_t len, size_t *skip) {
     const char *nl;
 
     for (*skip = 0; (nl = memchr(s + *skip, '\n', len - *skip)) != NULL;
@@ -123,6 +125,7 @@ static enum kind kind_of(const char *s, size_t len, size_t *skip) {
             return COLLAPSED;
         if (*line != '#' && !collapsed_is_blank(line, n))
             return PERF; /* which says that it does not understand it */
+        stackfile_comment(&m->file, line, n);
     }
     return UNKNOWN;
 }
@@ -139,11 +142,22 @@ static void add_recording(struct input *in, struct fold *f) {
             odd, in->name);
 }
 
+/* How many samples were folded. */
+static uint64_t samples_of(const struct fold *f) {
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < f->events.n; i++)
+        sum += f->events.list[i].wanted ? f->events.list[i].samples : 0;
+    return sum;
+}
+
 static void add_file(const char *path, struct merge *m, struct fold *f) {
-    struct input in;
+    uint64_t samples = samples_of(f), stacks = m->file.stacks;
     enum kind kind = UNKNOWN;
+    struct input in;
 
     input_open(&in, path);
+    m->file.name = in.name;
     while (input_fill(&in)) {
         size_t n;
 
@@ -152,7 +166,7 @@ static void add_file(const char *path, struct merge *m, struct fold *f) {
             break;
         }
         if (kind == UNKNOWN) {
-            kind = kind_of(in.data + in.pos, in.len - in.pos, &n);
+            kind = kind_of(m, in.data + in.pos, in.len - in.pos, &n);
             in.pos += n;
         }
         if (kind == COLLAPSED)
@@ -162,6 +176,9 @@ static void add_file(const char *path, struct merge *m, struct fold *f) {
         if (in.eof || kind == COLLAPSED)
             break;
     }
+    if (samples_of(f) > samples)
+        units_imply(&m->units, in.name, opts.events.periods ? "of period" : "samples");
+    units_end(&m->units, in.name, m->file.stacks > stacks);
     input_close(&in);
 }
 
@@ -220,6 +237,7 @@ int main(int argc, char **argv) {
         merge_tree(&merge, &tree);
     total = merge.table.n > 0 ? merge.table.total[0] : tree.total;
     report(&fold, total);
+    units_report(&merge.units);
     if (merge.table.n > 0)
         merge_write(&merge, stdout);
     else

@@ -150,6 +150,23 @@ PY
     matches "$stderr" "2 of 3 lines left out, .* line 2: 'nonsense'"
 }
 
+@test "the unit is the file's own, also of a difference, --unit has the last word, and different ones are refused" {
+    printf '# unit: us\na;b 1500000\n' >"$BATS_TEST_TMPDIR/us"
+    printf '# unit: ms\na;b 1\n' >"$BATS_TEST_TMPDIR/ms"
+    run -0 --separate-stderr flamegraph "$BATS_TEST_TMPDIR/us"
+    matches "$output" 'data-unit="us"'
+    run -0 --separate-stderr flamegraph --unit bytes "$BATS_TEST_TMPDIR/us"
+    matches "$output" 'data-unit="bytes"'
+    run -0 --separate-stderr bash -c 'stackdiff "$1" "$1" | flamegraph --diff' - "$BATS_TEST_TMPDIR/us"
+    matches "$output" 'data-unit="us"'
+    run -3 --separate-stderr flamegraph --unit us "$BATS_TEST_TMPDIR/us" "$BATS_TEST_TMPDIR/ms"
+    matches "$stderr" '^flamegraph: the weights of [^ ]*/us are us, those of [^ ]*/ms ms: .*; give files of one unit$'
+    equal "$output" ""
+    run -0 --separate-stderr flamegraph "$BATS_TEST_TMPDIR/us" - <<<'a 1'
+    matches "$stderr" 'the weights of [^ ]*/us are us, and standard input does not say what its are'
+    matches "$output" 'data-unit="samples"'
+}
+
 @test "a difference shows what grew and shrank, and which run the widths are" {
     stackdiff "$STACKS/before.folded" "$STACKS/after.folded" >"$BATS_TEST_TMPDIR/diff"
     drawn diff --diff "$BATS_TEST_TMPDIR/diff"
@@ -168,7 +185,7 @@ PY
 @test "a difference without --diff is refused, and no difference with it left out" {
     stackdiff "$STACKS/before.folded" "$STACKS/after.folded" >"$BATS_TEST_TMPDIR/diff"
     run -3 --separate-stderr flamegraph "$BATS_TEST_TMPDIR/diff"
-    matches "$stderr" 'Add --diff'
+    matches "$stderr" 'is a difference, .*: draw it with `flamegraph --diff`'
     run -1 --separate-stderr flamegraph --diff <<<$'main 3'
     matches "$stderr" '1 of 1 lines left out, which have no two weights'
 }

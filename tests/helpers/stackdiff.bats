@@ -123,3 +123,26 @@ stackdiff: 1 of 2 lines left out, which have no weight at their end; the first i
     run -3 --separate-stderr stackdiff /nonexistent /dev/null
     equal "$stderr" "stackdiff: /nonexistent: No such file or directory"
 }
+
+@test "a difference is no profile, and is refused" {
+    stackdiff <(echo 'a;b 1') <(echo 'a;b 2') >"$BATS_TEST_TMPDIR/diff"
+    run -3 --separate-stderr stackdiff /dev/null "$BATS_TEST_TMPDIR/diff"
+    equal "$output" ""
+    equal "$stderr" "stackdiff: $BATS_TEST_TMPDIR/diff: it is a difference, with two weights a line, and no profile: draw it with \`flamegraph --diff\`, or give the files that it was made of"
+}
+
+@test "files of different units are not compared, and one without a unit is said" {
+    run -3 --separate-stderr stackdiff <(printf '# unit: us\na 1\n') <(printf '# unit: samples\na 2\n')
+    equal "$output" ""
+    matches "$stderr" '^stackdiff: the weights of /dev/fd/[0-9]+ are us, those of /dev/fd/[0-9]+ samples: different units do not add up, and cannot be compared; give files of one unit$'
+    run -3 --separate-stderr stackdiff <(printf '# unit: us\na 1\n# unit: ms\nb 1\n') /dev/null
+    matches "$stderr" 'are us, those of .* ms'
+    run -0 --separate-stderr stackdiff - <(printf 'a 2\n') <<<$'# unit: us\na 1'
+    equal "$output" $'# weights: baseline candidate\na 1 2'
+    matches "$stderr" 'the weights of standard input are us, and /dev/fd/[0-9]+ does not say what its are: .*write `# unit: us` into the file'
+    # What has no stack has no weights of another unit.
+    run -0 --separate-stderr stackdiff - /dev/null <<<$'# unit: us\na 1'
+    equal "$output$stderr" $'# weights: baseline candidate\n# unit: us\na 1 0'
+    run -0 --separate-stderr stackdiff <(echo 'a 1') <(echo 'a 2')
+    equal "$stderr" ""
+}

@@ -451,3 +451,33 @@ PYTHON
     run -2 --separate-stderr stackfold --weight bytes
     matches "$stderr" "not samples or period: 'bytes'"
 }
+
+@test "a difference is no profile, and is refused" {
+    stackdiff <(echo 'a;b 1') <(echo 'a;b 2') >"$BATS_TEST_TMPDIR/diff"
+    run -3 --separate-stderr stackfold "$BATS_TEST_TMPDIR/diff"
+    equal "$output" ""
+    equal "$stderr" "stackfold: $BATS_TEST_TMPDIR/diff: it is a difference, with two weights a line, and no profile: draw it with \`flamegraph --diff\`, or give the files that it was made of"
+}
+
+@test "the unit of the files stays, and different ones are refused" {
+    run -0 --separate-stderr stackfold <(printf '# tool: x\n# unit: us\na 1\n') - <<<$'# unit: us\r\na 2\nb 1.5'
+    equal "$output$stderr" $'# unit: us\na 3\nb 1.5'
+    run -0 --separate-stderr stackfold - <<<"$output"
+    equal "$output" $'# unit: us\na 3\nb 1.5'
+    run -3 --separate-stderr stackfold - <(printf '# unit: ms\na 1\n') <<<$'# unit: us\na 2'
+    equal "$output" ""
+    matches "$stderr" '^stackfold: the weights of standard input are us, those of /dev/fd/[0-9]+ ms: .*; give files of one unit$'
+    # Comments within a file, and perf's samples, which are samples.
+    run -3 --separate-stderr stackfold - <<<$'# unit: us\na 2\n# unit: ms\nb 1'
+    run -3 --separate-stderr stackfold <(samples f) - <<<$'# unit: us\na 2'
+    matches "$stderr" '/dev/fd/[0-9]+ are samples, those of standard input us'
+    run -3 --separate-stderr stackfold --weight period - <(samples f) <<<$'# unit: samples\na 2'
+    matches "$stderr" 'standard input are samples, those of /dev/fd/[0-9]+ of period'
+    run -0 --separate-stderr stackfold <(samples f) - <<<$'# unit: samples\na 2'
+    equal "$output$stderr" $'# unit: samples\na 2\napp;main;f 1'
+    run -0 --separate-stderr stackfold <(echo 'a 1') - <<<$'# unit: us\na 2'
+    equal "$output" 'a 3'
+    matches "$stderr" 'the weights of standard input are us, and /dev/fd/[0-9]+ does not say what its are'
+    run -0 --separate-stderr stackfold <(samples f) <(echo 'a 1')
+    equal "$output$stderr" $'a 1\napp;main;f 1'
+}
