@@ -108,26 +108,55 @@ static void parse_options(int argc, char **argv) {
 
 enum kind { UNKNOWN, PERF, COLLAPSED };
 
-/* Which kind of file it is: its first line that is no comment says it. `*skip` bytes are comments,
- * which `m` is told. */
-static enum kind kind_of(struct merge *m, const char *s, size_t len, size_t *skip) {
-    const char *nl;
+/* Whether a line begins that is a frame of perf's and no stack. */
+static bool frame_follows(const char *s, size_t len) {
+    const char *nl = memchr(s, '\n', len);
+    size_t n = nl ? (size_t)(nl - s) : len, stack_len;
+    struct weight weight[2];
 
-    for (*skip = 0; (nl = memchr(s + *skip, '\n', len - *skip)) != NULL;
-         *skip = (size_t)(nl - s) + 1) {
-        const char *line = s + *skip;
-        size_t n = (size_t)(nl - line), stack_len;
+    return n > 0 && *s == '\t' && fold_is_perf(s, n) &&
+           !stackfile_split(s, n, false, &stack_len, weight);
+}
+
+/* Whether a stack may be perf's header with a period at its end: `-F period,ip,sym`. */
+static bool may_be_period(const char *line, size_t len, size_t stack_len) {
+    struct perf_header h;
+
+    return stack_len == 0 || (line[len - 1] == ' ' && perf_bare_period(line, len, &h));
+}
+
+/* Which kind of file it is: its first line that is no comment says it, or where that may be of
+ * either kind, the next. `*skip` bytes are comments, which `m` is told. */
+static enum kind kind_of(struct merge *m, const char *s, size_t len, bool eof, size_t *skip) {
+    enum kind kind = UNKNOWN;
+    const char *nl, *line;
+
+    *skip = 0;
+    for (line = s; (nl = memchr(line, '\n', len - (size_t)(line - s))) != NULL; line = nl + 1) {
+        size_t n = (size_t)(nl - line), left = len - (size_t)(nl + 1 - s), stack_len;
+        bool blank = collapsed_is_blank(line, n);
         struct weight weight[2];
 
         if (fold_is_perf(line, n))
             return PERF;
-        if (!collapsed_is_blank(line, n) && stackfile_split(line, n, false, &stack_len, weight))
+        if (blank || !stackfile_split(line, n, false, &stack_len, weight)) {
+            if (!blank && *line != '#')
+                return PERF; /* which says that it does not understand it */
+            if (kind == UNKNOWN) {
+                stackfile_comment(&m->file, line, n);
+                *skip = (size_t)(nl + 1 - s);
+            }
+            continue;
+        }
+        if (left == 0 && !eof)
+            return UNKNOWN; /* what follows it counts */
+        if (frame_follows(nl + 1, left))
+            return PERF;
+        if (!may_be_period(line, n, stack_len))
             return COLLAPSED;
-        if (*line != '#' && !collapsed_is_blank(line, n))
-            return PERF; /* which says that it does not understand it */
-        stackfile_comment(&m->file, line, n);
+        kind = COLLAPSED;
     }
-    return UNKNOWN;
+    return eof ? kind : UNKNOWN;
 }
 
 /* Folds a file of perf record's, which is read whole. */
@@ -157,7 +186,8 @@ static void add_file(const char *path, struct merge *m, struct fold *f) {
     struct input in;
 
     input_open(&in, path);
-    m->file.name = in.name;
+    f->file = m->file.name = in.name;
+    f->named = false;
     while (input_fill(&in)) {
         size_t n;
 
@@ -166,7 +196,7 @@ static void add_file(const char *path, struct merge *m, struct fold *f) {
             break;
         }
         if (kind == UNKNOWN) {
-            kind = kind_of(m, in.data + in.pos, in.len - in.pos, &n);
+            kind = kind_of(m, in.data + in.pos, in.len - in.pos, in.eof, &n);
             in.pos += n;
         }
         if (kind == COLLAPSED)

@@ -7,6 +7,8 @@
 
 #include "collapsed.h"
 #include "err.h"
+#include "odd.h"
+#include "perftext.h"
 
 enum { FLUSH = 256 << 10 };
 
@@ -32,6 +34,7 @@ static void add_stack(struct merge *m, const char *stack, size_t len, bool stays
 }
 
 static void add_line(struct merge *m, const char *line, size_t len, bool stays) {
+    struct perf_header header;
     struct weight weight[2];
     size_t stack_len;
 
@@ -40,9 +43,15 @@ static void add_line(struct merge *m, const char *line, size_t len, bool stays) 
         return;
     }
     if (!stackfile_split(line, len, false, &stack_len, weight)) {
+        if (fold_is_perf(line, len))
+            fold_mixed(m->fold, line, len);
         fold_odd(m->fold, line, len);
         return;
     }
+    /* The fields of a tracepoint may end in a number. */
+    if (stack_len > 0 && !memchr(line, ';', stack_len) && perf_header(line, len, &header) &&
+        header.prefix > 0 && header.tid.len > 0)
+        fold_mixed(m->fold, line, len);
     if (stack_len > 0)
         add_stack(m, line, stack_len, stays, weight[0]);
     else

@@ -6,10 +6,10 @@ load ../lib/common
 SCRIPTS=$FIXTURES/perf-script
 
 # Samples in each recording, counted by hand: what the weights of the output must add up to.
-declare -gA SAMPLES=(["comm-absent"]=3 ["comm-brackets"]=4 ["comm-ends-in-number"]=3 ["comm-only"]=2 ["comm-semicolon"]=2 ["comments"]=2 ["crlf"]=2
+declare -gA SAMPLES=(["comm-absent"]=3 ["comm-brackets"]=4 ["comm-ends-in-number"]=3 ["comm-number"]=3 ["comm-only"]=2 ["comm-period"]=4 ["comm-semicolon"]=2 ["comm-time"]=5 ["comm-time-no-time"]=3 ["comments"]=2 ["crlf"]=2
     ["dso-spaces-deleted"]=1 ["empty-callchain"]=3 ["go-methods"]=1 ["header-truncated"]=1 ["ids-missing"]=1 ["inlined"]=2 ["jit"]=1
     ["kernel"]=2 ["last-line-truncated"]=2 ["last-stack-unterminated"]=2 ["missing-blank-line"]=3 ["no-header"]=2 ["not-utf8"]=1
-    ["odd-lines"]=2 ["one-line-stacks"]=3 ["period-missing"]=3 ["pid-and-tid"]=4 ["records"]=2 ["rust-arrow"]=1 ["several-events"]=5
+    ["odd-lines"]=2 ["one-line-stacks"]=3 ["period-missing"]=3 ["period-only"]=4 ["pid-and-tid"]=4 ["records"]=2 ["rust-arrow"]=1 ["several-events"]=5
     ["spaces-for-tabs"]=2 ["srcline"]=2 ["symbol-newline"]=2 ["symbol-semicolon"]=1 ["tab-in-symbol"]=2 ["templates"]=2 ["time-missing"]=5
     ["tracepoints"]=4 ["unknown"]=1)
 
@@ -60,6 +60,19 @@ samples() {
 @test "a comm that ends in a number keeps it: the ids are read from the right" { folds comm-ends-in-number --tid; }
 @test "a semicolon in comm becomes a colon, and blanks become underscores" { folds comm-semicolon; }
 @test "a comm may have brackets, colons, a time, and more than 15 characters" { folds comm-brackets; }
+@test "a comm that holds ids and a time is a name: what stands behind it is the header" { folds comm-time --tid; }
+@test "so it is without a time" { folds comm-time-no-time --tid; }
+@test "a header may be a period alone, with frames and without, and it is a period" {
+    folds period-only
+    run -0 --separate-stderr stackfold --weight period "$SCRIPTS/period-only.txt"
+    equal "$output" $'[unknown] 250000\nmain;f 1000300000'
+}
+@test "a header may be a name and a period, which is at least ten wide" {
+    folds comm-period
+    run -3 --separate-stderr stackfold --weight period "$SCRIPTS/comm-period.txt"
+    matches "$stderr" "has no period"
+}
+@test "a name that ends in a number, and frames after it, are no collapsed stack" { folds comm-number; }
 @test "without comm a stack begins with its outermost frame" { folds comm-absent; }
 @test "without ids all before the time is comm" { folds ids-missing; }
 @test "a header may be comm alone" {
@@ -193,6 +206,26 @@ samples() {
 @test "perf script text and collapsed stacks mix" {
     run -0 --separate-stderr stackfold <(samples f g) <(echo 'app;main;f 40') <(samples f)
     equal "$output" $'app;main;f 42\napp;main;g 1'
+}
+
+@test "perf script text and collapsed stacks in one file are refused, whichever comes first" {
+    local text last
+    for last in 'main;f 3' 'main 3' $'main;f 3\n' $'main;f 3\nmain 3'; do
+        for text in "$(samples f)"$'\n'"$last" "$(samples f)"$'\n\n'"$last" "$last"$'\n'"$(samples f)" "$last"$'\n\n'"$(samples f)"; do
+            # A single frame after a symbol may be what a newline in the symbol left: that is said, and no failure.
+            [[ $text != *')'$'\n''main 3' ]] || continue
+            run -3 --separate-stderr stackfold <<<"$text"
+            equal "$output" ""
+            matches "$stderr" '^stackfold: standard input: it holds both perf script text and collapsed stacks, the first line of the other kind is .(main|app ).*; put them in files of their own$'
+        done
+    done
+    # Tracepoints end in a number as stacks do.
+    run -3 --separate-stderr stackfold <<<$'main;f 3\napp  31 [001]  12.000100: ext4:x: dev 3 len 5\n'
+    matches "$stderr" "the first line of the other kind is 'app  31"
+    # A recording that was cut within a header is none.
+    run -0 --separate-stderr stackfold < <(samples f && printf 'app  31')
+    equal "$output" 'app;main;f 1'
+    matches "$stderr" "left out: 1, the first: 'app  31'"
 }
 
 @test "weights may have decimals, whose sums are exact" {
