@@ -30,7 +30,7 @@ static const char usage[] =
     "One of the two may be -, standard input.\n"
     "\n"
     "  -n, --normalize  scale the baseline's weights so that both totals are equal:\n"
-    "                   shares are compared, and not amounts\n"
+    "                   shares are compared, and not amounts. They have six decimals\n"
     "      --merge-lines\n"
     "                   f (a.py:3) and f (a.py:7) are the same, f (a.py)\n"
     "      --help       print this and exit\n"
@@ -90,8 +90,11 @@ int main(int argc, char **argv) {
         status = EX_NONE;
     } else {
         diff_sort(&d);
-        if (opts.normalize)
-            diff_normalize(&d);
+        if (opts.normalize && !diff_normalize(&d))
+            warn("%s has no stack with a weight: there is no share to compare, and nothing was "
+                 "scaled; "
+                 "look at how it was recorded",
+                 argv[d.table.total[0] == 0 ? optind : optind + 1]);
         diff_write(&d, stdout);
     }
     diff_free(&d);

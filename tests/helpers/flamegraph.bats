@@ -175,6 +175,14 @@ PY
     matches "$output" 'Widths: baseline'
 }
 
+@test "a difference of shares has both totals alike, and the small stacks" {
+    stackdiff -n <(printf '%s\n' 'a;b 2999' 'a;c 1') <(printf '%s\n' 'a;b 9' 'a;d 1') >"$BATS_TEST_TMPDIR/diff"
+    drawn diff-normalized --diff --minwidth 0 "$BATS_TEST_TMPDIR/diff"
+    matches "$output" '10 samples, 100 %; baseline 10 samples'
+    drawn diff-normalized-vanished --diff --vanished --minwidth 0 "$BATS_TEST_TMPDIR/diff"
+    matches "$output" '0.003333 samples'
+}
+
 @test "vanished stacks are in a picture of their own" {
     stackdiff "$STACKS/before.folded" "$STACKS/after.folded" >"$BATS_TEST_TMPDIR/diff"
     drawn diff-vanished --diff --vanished "$BATS_TEST_TMPDIR/diff"
