@@ -190,6 +190,26 @@ PY
     matches "$output" 'No stack vanished'
 }
 
+@test "a difference of which one side is empty says which, and what to do" {
+    stackdiff <(echo 'a;b 3') /dev/null >"$BATS_TEST_TMPDIR/gone"
+    stackdiff /dev/null <(echo 'a;b 3') >"$BATS_TEST_TMPDIR/new"
+    run -1 --separate-stderr flamegraph --diff "$BATS_TEST_TMPDIR/gone"
+    equal "$stderr" "flamegraph: Nothing to draw: the candidate has no stack with a weight, and its weights are the widths. See why it took no samples, or draw the baseline with --widths baseline."
+    matches "$output" 'the candidate has no stack with a weight'
+    for widths in '--widths baseline' --vanished; do
+        # shellcheck disable=SC2086 # options are words
+        run -0 --separate-stderr flamegraph --diff $widths "$BATS_TEST_TMPDIR/gone"
+        equal "$stderr" "flamegraph: the candidate has no stack with a weight: all is drawn as vanished; see why it took no samples"
+        # shellcheck disable=SC2086 # options are words
+        run -1 --separate-stderr flamegraph --diff $widths "$BATS_TEST_TMPDIR/new"
+        equal "$stderr" "flamegraph: Nothing to draw: the baseline has no stack with a weight, and its weights are the widths. See why it took no samples, or draw the candidate, without --widths and --vanished."
+    done
+    run -0 --separate-stderr flamegraph --diff "$BATS_TEST_TMPDIR/new"
+    equal "$stderr" "flamegraph: the baseline has no stack with a weight: all is drawn as new; see why it took no samples"
+    run -1 --separate-stderr flamegraph --diff /dev/null
+    equal "$stderr" "flamegraph: Nothing to draw: the input holds no stack with a weight."
+}
+
 @test "a difference without --diff is refused, and no difference with it left out" {
     stackdiff "$STACKS/before.folded" "$STACKS/after.folded" >"$BATS_TEST_TMPDIR/diff"
     run -3 --separate-stderr flamegraph "$BATS_TEST_TMPDIR/diff"
