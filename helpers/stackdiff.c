@@ -30,13 +30,13 @@ static const char usage[] =
     "One of the two may be -, standard input.\n"
     "\n"
     "  -n, --normalize  scale the baseline's weights so that both totals are equal:\n"
-    "                   shares are compared, and not amounts\n"
+    "                   shares are compared, and not amounts. They have six decimals\n"
     "      --merge-lines\n"
     "                   f (a.py:3) and f (a.py:7) are the same, f (a.py)\n"
     "      --help       print this and exit\n"
     "\n"
     "Sorted by the bytes of the stack. Stacks that only one of the two has are there\n"
-    "with a weight of 0 for the other.\n"
+    "with a weight of 0 for the other. Files whose `# unit:` differs are refused.\n"
     "\n"
     "Exit status: 0 done, 1 neither has a stack with a weight, 2 usage, 3 failure.\n"
     "\n"
@@ -84,13 +84,17 @@ int main(int argc, char **argv) {
     d.merge_lines = opts.merge_lines;
     diff_read(&d, argv[optind], 0);
     diff_read(&d, argv[optind + 1], 1);
+    units_report(&d.units);
     if (d.table.total[0] == 0 && d.table.total[1] == 0) {
         warn("neither %s nor %s has a stack with a weight", argv[optind], argv[optind + 1]);
         status = EX_NONE;
     } else {
         diff_sort(&d);
-        if (opts.normalize)
-            diff_normalize(&d);
+        if (opts.normalize && !diff_normalize(&d))
+            warn("%s has no stack with a weight: there is no share to compare, and nothing was "
+                 "scaled; "
+                 "look at how it was recorded",
+                 argv[d.table.total[0] == 0 ? optind : optind + 1]);
         diff_write(&d, stdout);
     }
     diff_free(&d);

@@ -172,8 +172,10 @@ int main(int argc, char **argv) {
     stages_read(&map, opts.map);
     stacks_init(&s, false);
     stacks_read_all(&s, argv + optind);
-    if (!opts.unit)
-        opts.unit = stackfile_meta(&s.file, "unit") ? stackfile_meta(&s.file, "unit") : "samples";
+    if (!opts.unit) {
+        units_report(&s.units);
+        opts.unit = units_common(&s.units) ? units_common(&s.units) : "samples";
+    }
     if (s.tree.total > 0) {
         put_table(&s, &map);
     } else {

@@ -268,6 +268,8 @@ int main(int argc, char **argv) {
     parse_options(argc, argv);
     stacks_init(&s, false);
     stacks_read_all(&s, argv + optind);
+    if (!opts.seconds)
+        units_report(&s.units);
     if (s.tree.total > 0) {
         put_functions(&s);
     } else {

@@ -182,6 +182,31 @@ static void weigh(struct picture *p, uint64_t **own) {
     p->all = p->total[0];
 }
 
+/* Why there is nothing to draw, and what to do. */
+static const char *why_empty(const struct stacks *s) {
+    if (opts.diff && s->base_total > 0 && s->tree.total == 0 && !opts.widths_base)
+        return "Nothing to draw: the candidate has no stack with a weight, and its weights are the "
+               "widths. See why it took no samples, or draw the baseline with --widths baseline.";
+    if (opts.vanished && s->base_total > 0)
+        return "No stack vanished: the candidate has all stacks of the baseline.";
+    if (opts.diff && s->tree.total > 0)
+        return "Nothing to draw: the baseline has no stack with a weight, and its weights are the "
+               "widths. See why it took no samples, or draw the candidate, without --widths and "
+               "--vanished.";
+    return s->file.bad > 0 ? "Nothing to draw: the input holds lines, but no stack with a weight."
+                           : "Nothing to draw: the input holds no stack with a weight.";
+}
+
+/* A difference of which one side has nothing is drawn where the other is the widths. */
+static void warn_one_sided(const struct stacks *s) {
+    if (s->base_total == 0)
+        warn("the baseline has no stack with a weight: all is drawn as new; see why it took no "
+             "samples");
+    else if (s->tree.total == 0)
+        warn("the candidate has no stack with a weight: all is drawn as vanished; see why it took "
+             "no samples");
+}
+
 static int draw(struct stacks *s) {
     struct picture p = {.opts = &opts, .stacks = s};
     int status = EX_DONE;
@@ -191,17 +216,14 @@ static int draw(struct stacks *s) {
 
     weigh(&p, &own);
     if (p.all > 0) {
+        if (opts.diff)
+            warn_one_sided(s);
         layout(&p);
         paint(&colors, &p);
         svg_write(&out, &p, &colors);
         paint_free(&colors);
     } else {
-        const char *why =
-            opts.vanished && s->base_total > 0
-                ? "No stack vanished: the candidate has all stacks of the baseline."
-            : s->file.bad > 0
-                ? "Nothing to draw: the input holds lines, but no stack with a weight."
-                : "Nothing to draw: the input holds no stack with a weight.";
+        const char *why = why_empty(s);
 
         warn("%s", why);
         svg_write_empty(&out, &opts, why);
@@ -224,12 +246,10 @@ int main(int argc, char **argv) {
     parse_options(argc, argv);
     stacks_init(&s, opts.diff);
     stacks_read_all(&s, argv + optind);
-    if (!opts.diff && stackfile_meta(&s.file, "weights"))
-        die(EX_FAIL,
-            "the input is a difference, with two weights a line (# weights: %s). Add --diff",
-            stackfile_meta(&s.file, "weights"));
-    if (!opts.unit)
-        opts.unit = stackfile_meta(&s.file, "unit") ? stackfile_meta(&s.file, "unit") : "samples";
+    if (!opts.unit) {
+        units_report(&s.units);
+        opts.unit = units_common(&s.units) ? units_common(&s.units) : "samples";
+    }
     if (!opts.title)
         opts.title = opts.diff ? "Differential flame graph" : "Flame graph";
     status = draw(&s);

@@ -65,6 +65,7 @@ void diff_init(struct diff *d) {
         d->sorted[run] = true;
         d->file[run].each = add;
         d->file[run].arg = d;
+        d->file[run].units = &d->units;
     }
 }
 
@@ -72,8 +73,10 @@ void diff_free(struct diff *d) {
     stacktable_free(&d->table);
     free(d->order);
     buf_free(&d->merged);
+    buf_free(&d->normalized);
     stackfile_free(&d->file[0]);
     stackfile_free(&d->file[1]);
+    units_free(&d->units);
 }
 
 struct stackfile *diff_begin(struct diff *d, int run) {
@@ -110,45 +113,74 @@ void diff_sort(struct diff *d) {
     d->order = merged;
 }
 
-void diff_normalize(struct diff *d) {
-    unsigned __int128 sum = 0;
-    uint64_t from = d->table.total[0], to = d->table.total[1], before = 0;
+/* Weights of the candidate and its total in millionths, so that the baseline's small ones are seen
+ * beside them. Where that is more than a browser counts exactly, whole weights are fine enough. */
+static void refine(struct diff *d) {
+    const uint64_t most = (UINT64_C(1) << 53) / WEIGHT_MICRO;
 
-    if (from == 0 || to == 0)
+    if (d->table.scale > 1 || d->table.total[1] > most)
         return;
-    /* The sums are rounded and not the weights, so that the last sum is exact. */
-    for (uint32_t i = 0; i < d->table.n; i++) {
-        uint64_t now;
-
-        sum += d->table.stacks[d->order[i].id].weight[0];
-        now = (uint64_t)((sum * to + from / 2) / from);
-        d->table.stacks[d->order[i].id].weight[0] = now - before;
-        before = now;
-    }
-    d->table.total[0] = to;
+    d->table.scale = WEIGHT_MICRO;
+    d->table.total[1] *= WEIGHT_MICRO;
+    for (uint32_t i = 0; i < d->table.n; i++)
+        d->table.stacks[i].weight[1] *= WEIGHT_MICRO;
 }
 
-/* "# key: value", where the file has it. */
-static void put_meta(struct buf *b, const char *key, const char *value) {
-    if (!value)
-        return;
-    buf_printf(b, "# %s: ", key);
-    (void)frame_put(b, value, strlen(value), 0);
-    buf_addc(b, '\n');
+bool diff_normalize(struct diff *d) {
+    struct stacktable_stack *stacks = d->table.stacks, *largest = stacks;
+    uint64_t from = d->table.total[0], to, before = 0, added = 0;
+    unsigned __int128 sum = 0;
+
+    if (from == 0 || d->table.total[1] == 0)
+        return false;
+    buf_adds(&d->normalized, "baseline ");
+    weight_put(&d->normalized, from, d->table.scale);
+    buf_adds(&d->normalized, " scaled to ");
+    weight_put(&d->normalized, d->table.total[1], d->table.scale);
+    refine(d);
+    to = d->table.total[1];
+    /* The sums are rounded and not the weights, so that the last sum is exact. */
+    for (uint32_t i = 0; i < d->table.n; i++) {
+        struct stacktable_stack *s = &stacks[d->order[i].id];
+        bool was_there = s->weight[0] > 0;
+        uint64_t now;
+
+        sum += s->weight[0];
+        now = (uint64_t)((sum * to + from / 2) / from);
+        s->weight[0] = now - before;
+        before = now;
+        /* A stack that was there is not one that is new. */
+        if (was_there && s->weight[0] == 0) {
+            s->weight[0] = 1;
+            added++;
+        }
+        if (s->weight[0] > largest->weight[0])
+            largest = s;
+    }
+    if (added < largest->weight[0]) {
+        largest->weight[0] -= added;
+        added = 0;
+    }
+    d->table.total[0] = to + added;
+    return true;
 }
 
 void diff_write(struct diff *d, FILE *out) {
-    const char *unit = stackfile_meta(&d->file[0], "unit"),
-               *other = stackfile_meta(&d->file[1], "unit");
+    const char *unit = units_common(&d->units);
     const struct text_key *order = d->order;
     struct buf b = {0};
 
     buf_adds(&b, "# weights: baseline candidate\n");
-    put_meta(&b, "unit", unit && other && strcmp(unit, other) == 0 ? unit : NULL);
+    if (unit)
+        buf_printf(&b, "# unit: %s\n", unit);
+    if (d->normalized.len > 0)
+        buf_printf(&b, "# normalized: %s\n", d->normalized.data);
     for (uint32_t i = 0; i < d->table.n; i++) {
         const struct stacktable_stack *s = &d->table.stacks[order[i].id];
 
         stacktable_prefetch(order, d->table.n, i);
+        if (d->normalized.len > 0 && s->weight[0] == 0 && s->weight[1] == 0)
+            continue;
         buf_add(&b, order[i].s, order[i].len);
         for (int run = 0; run < 2; run++) {
             buf_addc(&b, ' ');

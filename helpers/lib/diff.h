@@ -5,6 +5,7 @@
 #ifndef LIB_DIFF_H
 #define LIB_DIFF_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -21,8 +22,10 @@ struct diff {
     bool sorted[2];
     struct text_key *order; /* all of them in order, once they are sorted */
     struct stackfile file[2];
+    struct units units;
     bool merge_lines; /* set before reading: frames lose their line numbers */
     struct buf merged;
+    struct buf normalized; /* how the baseline was scaled, for the header; empty: it was not */
 };
 
 /* The struct must stay where it is until it is freed. */
@@ -39,9 +42,12 @@ void diff_read(struct diff *d, const char *path, int run);
 /* Sorts the stacks, when all are read. */
 void diff_sort(struct diff *d);
 
-/* Scales the baseline to the candidate's total, after diff_sort(). Its weights then add up to that
- * exactly. */
-void diff_normalize(struct diff *d);
+/* Scales the baseline to the candidate's total, after diff_sort(), in millionths, or in whole
+ * weights where the total is above 2^53 of those. Its weights then add up to that exactly. One that
+ * there was stays above 0; only where there are more stacks than that leaves room for the sum is
+ * larger, by at most a millionth for each. False, and nothing is done, where one of the two has no
+ * weight. */
+bool diff_normalize(struct diff *d);
 
 /* Writes them after a header and diff_sort(). */
 void diff_write(struct diff *d, FILE *out);

@@ -35,13 +35,18 @@ struct perf_header {
 /* Parses a header line (without its newline); false when it is none. */
 bool perf_header(const char *line, size_t len, struct perf_header *h);
 
+/* Parses `comm period` or `period` alone, as `-F period,ip,sym` has it. perf prints a period at
+ * least 10 characters wide; a number that is narrower belongs to the name. */
+bool perf_bare_period(const char *line, size_t len, struct perf_header *h);
+
 /* True for a line that begins with '#' and is no header. */
 bool perf_is_comment(const char *line, size_t len);
 
 /* Parses `period event: rest` only. */
 bool perf_after_time(const char *s, size_t len, struct perf_header *h);
 
-/* The bytes before the time, and where its ':' is; 0 when the first ':' does not end one. */
+/* The bytes before the time, and where its ':' is; 0 when the first ':' does not end one, or may
+ * belong to a name. */
 size_t perf_prefix(const char *line, size_t len, size_t *colon);
 
 enum perf_kind { PERF_USER, PERF_KERNEL, PERF_JIT, PERF_INLINED };

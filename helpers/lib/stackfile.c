@@ -9,11 +9,10 @@
 #include "err.h"
 #include "input.h"
 
-enum { META_MAX = 1 << 20, BAD_TEXT = 60 };
+enum { BAD_TEXT = 60 };
 
 void stackfile_free(struct stackfile *f) {
     buf_free(&f->bad_text);
-    buf_free(&f->meta);
 }
 
 static bool is_blank(char c) {
@@ -71,8 +70,12 @@ bool stackfile_split(const char *line, size_t len, bool diff, size_t *stack_len,
     return true;
 }
 
-/* Keeps "# key: value"; a comment of another form says nothing. */
-static void add_meta(struct stackfile *f, const char *line, size_t len) {
+static bool is_key(const char *line, size_t key, const char *s) {
+    return key - 2 == strlen(s) && memcmp(line + 2, s, key - 2) == 0;
+}
+
+void stackfile_comment(struct stackfile *f, const char *line, size_t len) {
+    const char *name = f->name ? f->name : "the input";
     size_t end = trimmed(line, len), key = 2, value;
 
     while (key < end && (isalnum((unsigned char)line[key]) || line[key] == '_' || line[key] == '-'))
@@ -81,25 +84,15 @@ static void add_meta(struct stackfile *f, const char *line, size_t len) {
         return;
     for (value = key + 2; line[value] == ' '; value++)
         continue;
-    if (memchr(line, '\0', end) || f->meta.len > META_MAX)
+    if (memchr(line, '\0', end))
         return;
-    buf_add(&f->meta, line + 2, key - 2);
-    buf_addc(&f->meta, '\0');
-    buf_add(&f->meta, line + value, end - value);
-    buf_addc(&f->meta, '\0');
-}
-
-const char *stackfile_meta(const struct stackfile *f, const char *key) {
-    const char *found = NULL;
-
-    for (size_t i = 0; i < f->meta.len;) {
-        const char *k = f->meta.data + i, *v = k + strlen(k) + 1;
-
-        if (strcmp(k, key) == 0)
-            found = v;
-        i = (size_t)(v - f->meta.data) + strlen(v) + 1;
-    }
-    return found;
+    if (!f->diff && is_key(line, key, "weights"))
+        die(EX_FAIL,
+            "%s: it is a difference, with two weights a line, and no profile: draw it with "
+            "`flamegraph --diff`, or give the files that it was made of",
+            name);
+    if (f->units && is_key(line, key, "unit"))
+        units_say(f->units, name, line + value, end - value);
 }
 
 void stackfile_line(struct stackfile *f, const char *line, size_t len) {
@@ -108,7 +101,7 @@ void stackfile_line(struct stackfile *f, const char *line, size_t len) {
 
     f->lines++;
     if (collapsed_is_blank(line, len)) {
-        add_meta(f, line, len);
+        stackfile_comment(f, line, len);
         return;
     }
     if (!stackfile_split(line, len, f->diff, &stack_len, w)) {
@@ -127,9 +120,11 @@ void stackfile_line(struct stackfile *f, const char *line, size_t len) {
 }
 
 void stackfile_read(struct stackfile *f, const char *path) {
+    uint64_t before = f->stacks;
     struct input in;
 
     input_open(&in, path);
+    f->name = in.name;
     while (input_fill(&in)) {
         const char *nl;
 
@@ -140,6 +135,8 @@ void stackfile_read(struct stackfile *f, const char *path) {
             in.pos += len + 1;
         }
     }
+    if (f->units)
+        units_end(f->units, f->name, f->stacks > before);
     input_close(&in);
 }
 

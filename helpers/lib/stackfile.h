@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "buf.h"
+#include "units.h"
 
 enum { WEIGHT_MICRO = 1000000 }; /* decimals are kept to six places */
 
@@ -28,7 +29,8 @@ struct stackfile {
     uint64_t bad;        /* lines that were neither stacks, comments nor blank */
     uint64_t bad_line;   /* the first of them, counted from 1, */
     struct buf bad_text; /* and how it begins */
-    struct buf meta;     /* "key\0value\0" of all comments that have that form */
+    const char *name;    /* of the file that is read, for messages */
+    struct units *units; /* told what the weights are; NULL: nobody asks */
     /* Called for each stack, with one weight, or two in a difference. Any bytes may be in it, a
      * newline excepted. */
     void (*each)(void *arg, const char *stack, size_t len, const struct weight w[2]);
@@ -38,18 +40,18 @@ struct stackfile {
 void stackfile_free(struct stackfile *f);
 
 /* Reads a file, or standard input where `path` is "-". One that cannot be read ends the program
- * (exit 3). */
+ * (exit 3), as does a difference where lines have one weight. */
 void stackfile_read(struct stackfile *f, const char *path);
 
-/* Takes one line (without its newline): a comment is remembered, a line that is no stack counted.
- */
+/* Takes one line (without its newline); one that is no stack is counted. */
 void stackfile_line(struct stackfile *f, const char *line, size_t len);
+
+/* Takes a line that is a comment: what it says of the weights, `# unit: us`, counts, other words
+ * say nothing. */
+void stackfile_comment(struct stackfile *f, const char *line, size_t len);
 
 /* Says how many lines were no stacks, and which was the first. Nothing where there was none. */
 void stackfile_report_bad(const struct stackfile *f);
-
-/* The value of the last line `# key: value`, or NULL. */
-const char *stackfile_meta(const struct stackfile *f, const char *key);
 
 /* Takes the weights, one or two, off the end of a line. False when it has none, or one above 2^64
  * - 1. */

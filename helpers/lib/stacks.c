@@ -49,7 +49,8 @@ static void add(void *arg, const char *stack, size_t len, const struct weight w[
 }
 
 void stacks_init(struct stacks *s, bool diff) {
-    *s = (struct stacks){.scale = 1, .file = {.diff = diff, .each = add, .arg = s}};
+    *s = (struct stacks){.scale = 1,
+                         .file = {.diff = diff, .each = add, .arg = s, .units = &s->units}};
     calltree_init(&s->tree);
     collapsed_init(&s->path, &s->tree);
 }
@@ -58,6 +59,7 @@ void stacks_free(struct stacks *s) {
     collapsed_free(&s->path);
     calltree_free(&s->tree);
     stackfile_free(&s->file);
+    units_free(&s->units);
     free(s->base);
 }
 

@@ -19,7 +19,8 @@ struct stacks {
     uint64_t *base; /* of a difference: the baseline's own weight of each node; by stacks_base() */
     uint32_t base_cap;
     uint64_t base_total;
-    struct stackfile file; /* counts of lines, metadata */
+    struct stackfile file; /* counts of lines */
+    struct units units;
     struct collapsed path;
 };
 

@@ -28,7 +28,7 @@ static struct {
     enum format format;
     double rate; /* Hz; 0: unknown */
     struct export_options profile;
-} opts = {.profile = {.unit = "samples", .name = "stacks"}};
+} opts = {.profile = {.name = "stacks"}};
 
 static const char usage[] =
     "usage: stackexport [OPTION]... [FILE]...\n"
@@ -36,9 +36,9 @@ static const char usage[] =
     "FILEs are merged; without one, or for -, standard input is read.\n"
     "\n"
     "      --format FORMAT  speedscope (the default), pprof or collapsed\n"
-    "      --unit UNIT      what the weights count: samples (the default),\n"
-    "                       nanoseconds, microseconds, milliseconds, seconds, bytes,\n"
-    "                       or another word\n"
+    "      --unit UNIT      what the weights count: samples, nanoseconds,\n"
+    "                       microseconds, milliseconds, seconds, bytes, or another word\n"
+    "                       (default: the file's own `# unit:`, else samples)\n"
     "      --rate HZ        samples were taken at this rate: they are times, too\n"
     "      --type TYPE      what is measured, for pprof: cpu, wall ... (default: cpu\n"
     "                       for times, space for bytes, else samples)\n"
@@ -93,7 +93,7 @@ static void parse_options(int argc, char **argv) {
             die_usage("the options are wrong");
         }
     }
-    if (opts.rate > 0 && strcmp(opts.profile.unit, "samples") != 0)
+    if (opts.rate > 0 && opts.profile.unit && strcmp(opts.profile.unit, "samples") != 0)
         die_usage("--rate: is of samples, not of %s", opts.profile.unit);
     if (opts.format == PPROF && isatty(STDOUT_FILENO))
         die_usage("a pprof profile is binary: redirect it to a file");
@@ -161,6 +161,33 @@ static void collapsed_stack(struct walk *w, uint64_t weight) {
     (void)printf(" %s\n", w->more.data);
 }
 
+/* The unit by the word that the formats have for it. */
+static const char *long_unit(const char *unit) {
+    static const char *const names[][2] = {
+        {"ns", "nanoseconds"}, {"us", "microseconds"}, {"ms", "milliseconds"}, {"s", "seconds"}};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(unit, names[i][0]) == 0)
+            return names[i][1];
+    }
+    return unit;
+}
+
+/* What the files say themselves. */
+static void use_units(const struct units *u) {
+    const char *own = units_common(u);
+
+    if (opts.rate > 0 && u->written && strcmp(u->unit.data, "samples") != 0)
+        die(EX_FAIL, "%s: its weights are %s already, and --rate is of samples: leave it out",
+            u->file.data, u->unit.data);
+    if (!opts.profile.unit) {
+        units_report(u);
+        opts.profile.unit = own ? long_unit(own) : "samples";
+    }
+    if (own && opts.format == COLLAPSED)
+        (void)printf("# unit: %s\n", own);
+}
+
 int main(int argc, char **argv) {
     struct stacks stacks;
     struct walk w = {.tree = &stacks.tree, .opts = &opts.profile};
@@ -175,6 +202,7 @@ int main(int argc, char **argv) {
         stacks_free(&stacks);
         return out_close(EX_NONE);
     }
+    use_units(&stacks.units);
     w.scale = stacks.scale;
     limit = opts.format == PPROF ? INT64_MAX : UINT64_MAX;
     w.period = opts.rate > 0 ? (uint64_t)llround(1e9 / opts.rate) : 0;

@@ -107,8 +107,8 @@ static struct dso *dso_of(struct addrspace *a, const char *name) {
     return a->dsos[id - 1];
 }
 
-/* is_anon_memory(), is_no_dso_memory(): code that was made at run time. */
-static bool is_jit(const char *name) {
+/* is_anon_memory(), is_no_dso_memory(): where it is code, it was made at run time. */
+static bool is_no_file(const char *name) {
     return strncmp(name, "//anon", 6) == 0 || strncmp(name, "/dev/zero", 9) == 0 ||
            strncmp(name, "/anon_hugepage", 14) == 0 || strncmp(name, "[stack", 6) == 0 ||
            strncmp(name, "/SYSV", 5) == 0 || strcmp(name, "[heap]") == 0;
@@ -129,7 +129,8 @@ static size_t first_beyond(const struct maps *m, uint64_t address) {
 }
 
 void addrspace_map(struct addrspace *a, struct maps *maps, uint64_t start, uint64_t end,
-                   uint64_t offset, const char *name) {
+                   uint64_t offset, const char *name, bool exec) {
+    bool no_file = is_no_file(name), is_jit = no_file && exec;
     size_t from = first_beyond(maps, start), to = from;
     struct map left = {0}, right = {0}, in[3];
     size_t n = 0;
@@ -151,10 +152,11 @@ void addrspace_map(struct addrspace *a, struct maps *maps, uint64_t start, uint6
     if (left.dso)
         in[n++] = left;
     (void)snprintf(jit, sizeof(jit), "/tmp/perf-%u.map", maps->pid);
-    in[n] = (struct map){start, end, offset, dso_of(a, is_jit(name) ? jit : name)};
-    if (is_jit(name)) {
-        in[n].dso->jit = true;
-        in[n].offset = start; /* its symbols are addresses */
+    in[n] = (struct map){start, end, offset, dso_of(a, is_jit ? jit : name)};
+    if (no_file) {
+        in[n].dso->jit |= is_jit;
+        in[n].dso->loaded |= !is_jit; /* data: it has no symbols */
+        in[n].offset = start;         /* its symbols are addresses */
     }
     n++;
     if (right.dso)

@@ -16,6 +16,7 @@
 struct dso {
     char *name;
     bool loaded, kernel, jit;
+    struct build_id build; /* when something of that file was mapped */
     struct symbols symbols;
     uint32_t unknown; /* for the caller: the frame of an address without a symbol */
 };
@@ -61,9 +62,9 @@ void addrspace_fork(struct addrspace *a, uint32_t pid, uint32_t parent, uint32_t
 /* What a process has mapped. */
 struct maps *addrspace_maps(struct addrspace *a, uint32_t pid);
 
-/* Maps `name` in place of what was there. */
+/* Maps `name` in place of what was there. `exec`: as code, which without a file is a JIT's. */
 void addrspace_map(struct addrspace *a, struct maps *maps, uint64_t start, uint64_t end,
-                   uint64_t offset, const char *name);
+                   uint64_t offset, const char *name, bool exec);
 
 /* What is mapped at an address, or NULL. */
 const struct map *maps_find(const struct maps *m, uint64_t address);

@@ -170,36 +170,19 @@ static uint64_t file_offset(const struct elf *e, uint64_t address) {
     return address;
 }
 
-/* Whether notes hold this build-id. */
-static bool notes_have(const unsigned char *note, size_t size, struct build_id id) {
-    for (const unsigned char *end = note + size; (size_t)(end - note) > sizeof(Elf64_Nhdr);) {
-        Elf64_Nhdr n;
-        uint64_t name, desc;
-
-        memcpy(&n, note, sizeof(n));
-        note += sizeof(n);
-        name = ((uint64_t)n.n_namesz + 3) & ~UINT64_C(3);
-        desc = ((uint64_t)n.n_descsz + 3) & ~UINT64_C(3);
-        if (name + desc > (size_t)(end - note))
-            return false;
-        if (n.n_type == NT_GNU_BUILD_ID && n.n_namesz == 4 && memcmp(note, "GNU", 4) == 0)
-            return n.n_descsz == id.len && memcmp(note + name, id.id, id.len) == 0;
-        note += name + desc;
-    }
-    return false;
-}
-
-static bool has_build_id(const struct elf *e, struct build_id id) {
+/* The file's own build-id. */
+static struct build_id own_build_id(const struct elf *e) {
+    struct build_id id = {NULL, 0};
     Elf64_Shdr sec;
 
-    for (size_t i = 0; section(e, i, &sec); i++) {
+    for (size_t i = 0; id.len == 0 && section(e, i, &sec); i++) {
         const unsigned char *note =
             sec.sh_type == SHT_NOTE ? table(e, sec.sh_offset, sec.sh_size, 1) : NULL;
 
-        if (note && notes_have(note, sec.sh_size, id))
-            return true;
+        if (note)
+            id = build_id_in_notes(note, sec.sh_size);
     }
-    return false;
+    return id;
 }
 
 /* Whether perf takes a symbol: functions, data, and labels in text or data. */
@@ -282,7 +265,8 @@ static bool elf_open(struct elf *e, struct mapped file, struct build_id id) {
         e->header.e_ident[EI_DATA] !=
             (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB) ||
         e->header.e_shentsize != sizeof(Elf64_Shdr) ||
-        e->header.e_phentsize != sizeof(Elf64_Phdr) || (id.len > 0 && !has_build_id(e, id)) ||
+        e->header.e_phentsize != sizeof(Elf64_Phdr) ||
+        (id.len > 0 && !build_id_equals(own_build_id(e), id)) ||
         !section(e, e->header.e_shstrndx, &names))
         return false;
     for (size_t i = 0; section(e, i, &sec); i++) {
@@ -318,23 +302,15 @@ void symbols_elf(struct symbols *s, struct mapped file, struct mapped debug, str
     }
 }
 
-/* What the system's packages of debugging symbols install for a build. */
-static struct mapped debug_file(struct build_id id) {
-    struct buf path = {0};
-    struct mapped b;
-
-    buf_adds(&path, "/usr/lib/debug/.build-id/");
-    for (size_t i = 0; i < id.len; i++)
-        buf_printf(&path, i == 0 ? "%02x/" : "%02x", id.id[i]);
-    buf_adds(&path, ".debug");
-    b = id.len > 0 ? mapped_path(path.data) : (struct mapped){NULL, 0};
-    buf_free(&path);
-    return b;
-}
-
 void symbols_elf_file(struct symbols *s, const char *path, struct build_id id) {
-    struct mapped file = mapped_path(path), debug = debug_file(id);
+    struct mapped file = mapped_path(path), debug;
+    struct elf e;
 
+    /* A recording knows the builds of files that a sample itself was in, and not of those that
+     * only called: perf then looks in the file. */
+    if (id.len == 0 && elf_open(&e, file, id))
+        id = own_build_id(&e);
+    debug = build_id_debug_file(id);
     symbols_elf(s, file, debug, id);
     mapped_free(&file);
     mapped_free(&debug);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "buf.h"
+#include "buildid.h"
 #include "mapped.h"
 
 struct symbols {
@@ -29,16 +30,12 @@ void symbols_free(struct symbols *s);
 /* The symbol that an address is in; NULL where there is none. */
 struct symbol *symbols_find(const struct symbols *s, uint64_t address);
 
-struct build_id {
-    const unsigned char *id;
-    size_t len; /* 0: not known */
-};
-
 /* Adds the name that perf shows. */
 void symbols_name(const struct symbols *s, const struct symbol *sym, struct buf *out);
 
 /* Symbols of an ELF file's text, at their offsets in the file, from the file itself or where its
- * debugging symbols are installed. None when it cannot be read or is another build. */
+ * debugging symbols are installed. None when it cannot be read or is another build. An `id` that is
+ * not known is taken from the file. */
 void symbols_elf_file(struct symbols *s, const char *path, struct build_id id);
 
 /* The same of two files in memory, the second of which holds its symbol table, or is empty. Any

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "err.h"
+#include "odd.h"
 #include "perftext.h"
 
 enum {
@@ -57,13 +58,6 @@ void fold_free(struct fold *f) {
     free(f->lines);
     buf_free(&f->name);
     buf_free(&f->first_odd);
-}
-
-void fold_odd(struct fold *f, const char *line, size_t len) {
-    if (f->odd++ == 0) {
-        f->first_odd.len = 0;
-        buf_add(&f->first_odd, line, len < 60 ? len : 60);
-    }
 }
 
 bool fold_is_perf(const char *line, size_t len) {
@@ -241,7 +235,7 @@ static const char *gather_stack(struct fold *f, const char *p, const char *end, 
                 return p;
             /* A source line, or the rest of a symbol with a newline in it. */
             if (*p != ' ' && *p != '|')
-                fold_odd(f, p, len);
+                fold_odd_line(f, p, len, true);
             *plain = false;
         }
         p = nl + 1;
@@ -329,14 +323,19 @@ static const char *sample(struct fold *f, const char *p, const char *line_end, c
         ok = !perf_is_comment(p, len) && header(f, p, len, &h, &t);
     else
         ok = f->blank && perf_is_frame(p, len);
-    /* `-F comm,ip,sym`: a line that frames follow is a name. */
+    /* `-F comm,ip,sym`: a line that frames follow is a name; `-F period,ip,sym`: a period, which is
+     * a sample without frames, too. */
     if (!ok && plain && f->blank && *p != '#') {
         const char *nl = memchr(stack, '\n', (size_t)(end - stack));
 
         if (!nl && !eof)
             return NULL;
         ok = nl && *stack == '\t' && perf_is_frame(stack, (size_t)(nl - stack));
-        h = (struct perf_header){.comm = perf_trim(p, len)};
+        if (perf_bare_period(p, len, &h))
+            ok |= h.comm.len == 0 || f->named;
+        else
+            h = (struct perf_header){.comm = perf_trim(p, len)};
+        f->named |= ok;
         t = NULL;
     }
     /* A header that ends with the input before its event was cut, and its period may be, too. */
@@ -345,7 +344,7 @@ static const char *sample(struct fold *f, const char *p, const char *line_end, c
     if (!ok) {
         f->blank = false;
         if (*p != '#')
-            fold_odd(f, p, len);
+            fold_odd_line(f, p, len, eof && cut && stack == end);
         return line_end + 1;
     }
     odd = f->odd;

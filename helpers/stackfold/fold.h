@@ -36,6 +36,8 @@ struct fold {
     struct frames_line *lines;
     size_t n_lines, cap_lines;
     struct buf name;
+    const char *file;     /* at hand, for messages */
+    bool named;           /* it has samples whose header is a name or a period alone */
     bool blank;           /* the line before was blank: a stack without a header may begin */
     uint64_t lost;        /* samples that perf says it lost */
     uint64_t odd;         /* lines that were not understood */
@@ -59,8 +61,5 @@ struct calltree_at fold_root(struct fold *f, const struct perf_header *h);
 
 /* Adds to the weight of the stack that ends at `at`. */
 void fold_count(struct fold *f, struct calltree_at at, uint64_t weight);
-
-/* Counts a line that was not understood. */
-void fold_odd(struct fold *f, const char *line, size_t len);
 
 #endif

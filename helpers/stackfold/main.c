@@ -48,6 +48,7 @@ static const char usage[] =
     "\n"
     "No weight is lost: the weights in the output add up to the samples (or their\n"
     "period, or weights) in the input. What was left out on purpose is said.\n"
+    "Collapsed stacks of different units (`# unit:`) are refused.\n"
     "\n"
     "Exit status: 0 done, 1 no sample in the input, 2 usage, 3 failure.\n"
     "\n"
@@ -105,26 +106,57 @@ static void parse_options(int argc, char **argv) {
     }
 }
 
-/* Which kind of file it is: its first line that is no comment says it. */
 enum kind { UNKNOWN, PERF, COLLAPSED };
 
-static enum kind kind_of(const char *s, size_t len, size_t *skip) {
-    const char *nl;
+/* Whether a line begins that is a frame of perf's and no stack. */
+static bool frame_follows(const char *s, size_t len) {
+    const char *nl = memchr(s, '\n', len);
+    size_t n = nl ? (size_t)(nl - s) : len, stack_len;
+    struct weight weight[2];
 
-    for (*skip = 0; (nl = memchr(s + *skip, '\n', len - *skip)) != NULL;
-         *skip = (size_t)(nl - s) + 1) {
-        const char *line = s + *skip;
-        size_t n = (size_t)(nl - line), stack_len;
+    return n > 0 && *s == '\t' && fold_is_perf(s, n) &&
+           !stackfile_split(s, n, false, &stack_len, weight);
+}
+
+/* Whether a stack may be perf's header with a period at its end: `-F period,ip,sym`. */
+static bool may_be_period(const char *line, size_t len, size_t stack_len) {
+    struct perf_header h;
+
+    return stack_len == 0 || (line[len - 1] == ' ' && perf_bare_period(line, len, &h));
+}
+
+/* Which kind of file it is: its first line that is no comment says it, or where that may be of
+ * either kind, the next. `*skip` bytes are comments, which `m` is told. */
+static enum kind kind_of(struct merge *m, const char *s, size_t len, bool eof, size_t *skip) {
+    enum kind kind = UNKNOWN;
+    const char *nl, *line;
+
+    *skip = 0;
+    for (line = s; (nl = memchr(line, '\n', len - (size_t)(line - s))) != NULL; line = nl + 1) {
+        size_t n = (size_t)(nl - line), left = len - (size_t)(nl + 1 - s), stack_len;
+        bool blank = collapsed_is_blank(line, n);
         struct weight weight[2];
 
         if (fold_is_perf(line, n))
             return PERF;
-        if (!collapsed_is_blank(line, n) && stackfile_split(line, n, false, &stack_len, weight))
+        if (blank || !stackfile_split(line, n, false, &stack_len, weight)) {
+            if (!blank && *line != '#')
+                return PERF; /* which says that it does not understand it */
+            if (kind == UNKNOWN) {
+                stackfile_comment(&m->file, line, n);
+                *skip = (size_t)(nl + 1 - s);
+            }
+            continue;
+        }
+        if (left == 0 && !eof)
+            return UNKNOWN; /* what follows it counts */
+        if (frame_follows(nl + 1, left))
+            return PERF;
+        if (!may_be_period(line, n, stack_len))
             return COLLAPSED;
-        if (*line != '#' && !collapsed_is_blank(line, n))
-            return PERF; /* which says that it does not understand it */
+        kind = COLLAPSED;
     }
-    return UNKNOWN;
+    return eof ? kind : UNKNOWN;
 }
 
 /* Folds a file of perf record's, which is read whole. */
@@ -139,11 +171,23 @@ static void add_recording(struct input *in, struct fold *f) {
             odd, in->name);
 }
 
+/* How many samples were folded. */
+static uint64_t samples_of(const struct fold *f) {
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < f->events.n; i++)
+        sum += f->events.list[i].wanted ? f->events.list[i].samples : 0;
+    return sum;
+}
+
 static void add_file(const char *path, struct merge *m, struct fold *f) {
-    struct input in;
+    uint64_t samples = samples_of(f), stacks = m->file.stacks;
     enum kind kind = UNKNOWN;
+    struct input in;
 
     input_open(&in, path);
+    f->file = m->file.name = in.name;
+    f->named = false;
     while (input_fill(&in)) {
         size_t n;
 
@@ -152,7 +196,7 @@ static void add_file(const char *path, struct merge *m, struct fold *f) {
             break;
         }
         if (kind == UNKNOWN) {
-            kind = kind_of(in.data + in.pos, in.len - in.pos, &n);
+            kind = kind_of(m, in.data + in.pos, in.len - in.pos, in.eof, &n);
             in.pos += n;
         }
         if (kind == COLLAPSED)
@@ -162,6 +206,9 @@ static void add_file(const char *path, struct merge *m, struct fold *f) {
         if (in.eof || kind == COLLAPSED)
             break;
     }
+    if (samples_of(f) > samples)
+        units_imply(&m->units, in.name, opts.events.periods ? "of period" : "samples");
+    units_end(&m->units, in.name, m->file.stacks > stacks);
     input_close(&in);
 }
 
@@ -220,6 +267,7 @@ int main(int argc, char **argv) {
         merge_tree(&merge, &tree);
     total = merge.table.n > 0 ? merge.table.total[0] : tree.total;
     report(&fold, total);
+    units_report(&merge.units);
     if (merge.table.n > 0)
         merge_write(&merge, stdout);
     else

@@ -7,17 +7,21 @@
 
 #include "collapsed.h"
 #include "err.h"
-#include "stackfile.h"
+#include "odd.h"
+#include "perftext.h"
 
 enum { FLUSH = 256 << 10 };
 
 void merge_init(struct merge *m, struct fold *fold) {
     *m = (struct merge){.fold = fold};
     stacktable_init(&m->table);
+    m->file.units = &m->units;
 }
 
 void merge_free(struct merge *m) {
     stacktable_free(&m->table);
+    stackfile_free(&m->file);
+    units_free(&m->units);
     for (size_t i = 0; i < m->n_maps; i++)
         mapped_free(&m->maps[i]);
     free(m->maps);
@@ -25,18 +29,30 @@ void merge_free(struct merge *m) {
 
 static void add_stack(struct merge *m, const char *stack, size_t len, bool stays,
                       struct weight weight) {
+    m->file.stacks++;
     stacktable_add(&m->table, stacktable_find(&m->table, stack, len, stays), 0, weight);
 }
 
 static void add_line(struct merge *m, const char *line, size_t len, bool stays) {
+    struct perf_header header;
     struct weight weight[2];
     size_t stack_len;
 
-    if (collapsed_is_blank(line, len))
+    if (collapsed_is_blank(line, len)) {
+        stackfile_comment(&m->file, line, len);
         return;
-    if (!stackfile_split(line, len, false, &stack_len, weight))
+    }
+    if (!stackfile_split(line, len, false, &stack_len, weight)) {
+        if (fold_is_perf(line, len))
+            fold_mixed(m->fold, line, len);
         fold_odd(m->fold, line, len);
-    else if (stack_len > 0)
+        return;
+    }
+    /* The fields of a tracepoint may end in a number. */
+    if (stack_len > 0 && !memchr(line, ';', stack_len) && perf_header(line, len, &header) &&
+        header.prefix > 0 && header.tid.len > 0)
+        fold_mixed(m->fold, line, len);
+    if (stack_len > 0)
         add_stack(m, line, stack_len, stays, weight[0]);
     else
         add_stack(m, "(no frames)", 11, true, weight[0]);
@@ -101,6 +117,8 @@ void merge_write(const struct merge *m, FILE *out) {
     for (uint32_t i = 0; i < n; i++)
         order[i] = stacktable_key(&m->table, i);
     textsort_frames(order, n);
+    if (units_common(&m->units))
+        buf_printf(&b, "# unit: %s\n", units_common(&m->units));
     for (uint32_t i = 0; i < n; i++) {
         uint64_t weight = m->table.stacks[order[i].id].weight[0];
 

@@ -13,10 +13,14 @@
 #include "fold.h"
 #include "input.h"
 #include "mapped.h"
+#include "stackfile.h"
 #include "stacktable.h"
+#include "units.h"
 
 struct merge {
     struct stacktable table;
+    struct stackfile file; /* at hand; of its lines only the comments go there */
+    struct units units;
     struct fold *fold;   /* told of lines that are no stacks */
     struct mapped *maps; /* files whose text the table uses where it is */
     size_t n_maps;
@@ -36,7 +40,7 @@ void merge_file(struct merge *m, struct input *in);
 /* Adds the stacks of a tree. */
 void merge_tree(struct merge *m, const struct calltree *tree);
 
-/* Writes all that have a weight, sorted frame by frame. */
+/* Writes all that have a weight, sorted frame by frame, after a header where the files have one. */
 void merge_write(const struct merge *m, FILE *out);
 
 #endif

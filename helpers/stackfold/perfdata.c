@@ -149,7 +149,7 @@ void perfdata_close(struct perfdata *p) {
     free(p->ids);
 }
 
-size_t perfdata_build_id(const struct perfdata *p, const char *name, const unsigned char **id) {
+struct build_id perfdata_build_id(const struct perfdata *p, const char *name) {
     struct cursor c = {p->data + p->build_ids.at, p->data + p->build_ids.at + p->build_ids.size};
     enum { ID = 12, LEN = 32, NAME = 36, SIZED = 1 << 15 };
 
@@ -157,14 +157,13 @@ size_t perfdata_build_id(const struct perfdata *p, const char *name, const unsig
         uint16_t size = get2(r + 6);
 
         if (size <= NAME || !take(&c, (uint64_t)size - RECORD_HEAD))
-            return 0;
+            break;
         if (strlen(name) != strnlen((const char *)r + NAME, size - NAME) ||
             memcmp(r + NAME, name, strlen(name)) != 0)
             continue;
-        *id = r + ID;
-        return get2(r + 4) & SIZED && r[LEN] <= 20 ? r[LEN] : 20;
+        return (struct build_id){r + ID, get2(r + 4) & SIZED && r[LEN] <= 20 ? r[LEN] : 20};
     }
-    return 0;
+    return (struct build_id){NULL, 0};
 }
 
 /* --- records --- */
@@ -276,7 +275,7 @@ static const char *text(struct cursor c) {
 static void read_mmap(struct cursor c, bool two, uint16_t misc,
                       const struct perfdata_calls *calls) {
     const unsigned char *v = take(&c, two ? 64 : 32);
-    enum { MMAP_DATA = 1 << 13, EXEC = 4 };
+    enum { MMAP_DATA = 1 << 13, MMAP_BUILD_ID = 1 << 14, EXEC = 4 };
 
     if (!v)
         return;
@@ -289,6 +288,9 @@ static void read_mmap(struct cursor c, bool two, uint16_t misc,
                     .size = get8(v + 16),
                     .offset = get8(v + 24),
                     .name = text(c),
+                    .build = two && misc & MMAP_BUILD_ID && v[32] <= 20
+                                 ? (struct build_id){v + 36, v[32]}
+                                 : (struct build_id){NULL, 0},
                 });
 }
 

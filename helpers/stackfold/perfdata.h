@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buildid.h"
+
 struct perfdata_sample {
     uint32_t pid, tid;
     uint64_t period;
@@ -24,9 +26,10 @@ struct perfdata_mmap {
     bool kernel, exec;
     uint64_t start, size, offset;
     const char *name;
+    struct build_id build; /* of perf record --buildid-mmap, else not known */
 };
 
-/* What is called for the records, in the order of time. Texts are there until it returns. */
+/* What is called for the records, in the order of time. What they point to is in the file. */
 struct perfdata_calls {
     void (*mmap)(void *arg, const struct perfdata_mmap *m);
     void (*comm)(void *arg, uint32_t pid, uint32_t tid, const char *name);
@@ -65,7 +68,7 @@ void perfdata_close(struct perfdata *p);
 /* Goes through the records; NULL, or what is in them that is not read here. */
 const char *perfdata_read(const struct perfdata *p, const struct perfdata_calls *calls);
 
-/* The build-id that the recording has of a file: its length, 0 where it has none. */
-size_t perfdata_build_id(const struct perfdata *p, const char *name, const unsigned char **id);
+/* The build-id that the head of the recording has of a file. */
+struct build_id perfdata_build_id(const struct perfdata *p, const char *name);
 
 #endif

@@ -57,10 +57,9 @@ static void load_vdso(struct symbols *s, struct build_id id) {
 }
 
 static void load(struct recording *r, struct dso *dso) {
-    struct build_id id = {NULL, 0};
+    struct build_id id = dso->build.len > 0 ? dso->build : perfdata_build_id(&r->file, dso->name);
 
     dso->loaded = true;
-    id.len = perfdata_build_id(&r->file, dso->name, &id.id);
     if (dso->kernel)
         symbols_kernel(&dso->symbols, r->kernel_symbol, r->kernel_address);
     else if (dso->jit)
@@ -117,13 +116,17 @@ static void forget(struct recording *r) {
 static void on_mmap(void *arg, const struct perfdata_mmap *m) {
     struct recording *r = arg;
     const char *name = m->name;
+    const struct map *map;
     uint64_t end;
 
     forget(r);
     if (!m->kernel) {
-        if (m->exec)
-            addrspace_map(&r->space, addrspace_maps(&r->space, m->pid), m->start,
-                          m->start + m->size, m->offset, name);
+        /* Data is recorded with -d only; perf then looks for symbols in it, too. */
+        addrspace_map(&r->space, addrspace_maps(&r->space, m->pid), m->start, m->start + m->size,
+                      m->offset, name, m->exec);
+        if (m->build.len > 0 &&
+            (map = maps_find(addrspace_maps(&r->space, m->pid), m->start)) != NULL)
+            map->dso->build = m->build;
         return;
     }
     if (strncmp(name, "[kernel.kallsyms]", 17) == 0) {
@@ -133,7 +136,7 @@ static void on_mmap(void *arg, const struct perfdata_mmap *m) {
     }
     /* What is beyond the end that is recorded is the kernel's, too: what it needed to begin. */
     end = strcmp(name, "[kernel.kallsyms]") == 0 ? UINT64_MAX : m->start + m->size;
-    addrspace_map(&r->space, r->space.kernel, m->start, end, m->start, name);
+    addrspace_map(&r->space, r->space.kernel, m->start, end, m->start, name, true);
     for (size_t i = 0; i < r->space.names.n; i++)
         r->space.dsos[i]->kernel |= strcmp(r->space.dsos[i]->name, name) == 0;
 }

@@ -55,9 +55,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         diff_sort(&d);
         check(&d, d.table.total);
         memcpy(total, d.table.total, sizeof(total));
-        diff_normalize(&d);
-        if (total[0] > 0 && total[1] > 0)
-            total[0] = total[1];
+        if (diff_normalize(&d)) {
+            if (d.table.total[0] - d.table.total[1] > d.table.n)
+                abort();
+            memcpy(total, d.table.total, sizeof(total));
+        }
         check(&d, total);
         f = open_memstream(&out, &written);
         diff_write(&d, f);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collapsed.h"
 #include "ended.h"
 #include "stackfold/fold.h"
 #include "stackfold/merge.h"
@@ -59,10 +60,12 @@ static void hash_merge(struct run *run) {
         size_t len;
 
         n = (size_t)((char *)memchr(out + at, '\n', written - at) - (out + at));
+        if (at == 0 && collapsed_is_blank(out, n))
+            continue; /* the header */
         if (!stackfile_split(out + at, n, false, &len, w))
             abort();
         now.len = (uint32_t)len;
-        if (at > 0 && textsort_compare_frames(&last, &now) >= 0)
+        if (last.s && textsort_compare_frames(&last, &now) >= 0)
             abort();
         last = now;
         sum += weight_scaled(w[0], t->scale);

@@ -163,12 +163,37 @@ PY
     matches "$stderr" "2 of 3 lines left out, .* line 2: 'nonsense'"
 }
 
+@test "the unit is the file's own, also of a difference, --unit has the last word, and different ones are refused" {
+    printf '# unit: us\na;b 1500000\n' >"$BATS_TEST_TMPDIR/us"
+    printf '# unit: ms\na;b 1\n' >"$BATS_TEST_TMPDIR/ms"
+    run -0 --separate-stderr flamegraph "$BATS_TEST_TMPDIR/us"
+    matches "$output" 'data-unit="us"'
+    run -0 --separate-stderr flamegraph --unit bytes "$BATS_TEST_TMPDIR/us"
+    matches "$output" 'data-unit="bytes"'
+    run -0 --separate-stderr bash -c 'stackdiff "$1" "$1" | flamegraph --diff' - "$BATS_TEST_TMPDIR/us"
+    matches "$output" 'data-unit="us"'
+    run -3 --separate-stderr flamegraph --unit us "$BATS_TEST_TMPDIR/us" "$BATS_TEST_TMPDIR/ms"
+    matches "$stderr" '^flamegraph: the weights of [^ ]*/us are us, those of [^ ]*/ms ms: .*; give files of one unit$'
+    equal "$output" ""
+    run -0 --separate-stderr flamegraph "$BATS_TEST_TMPDIR/us" - <<<'a 1'
+    matches "$stderr" 'the weights of [^ ]*/us are us, and standard input does not say what its are'
+    matches "$output" 'data-unit="samples"'
+}
+
 @test "a difference shows what grew and shrank, and which run the widths are" {
     stackdiff "$STACKS/before.folded" "$STACKS/after.folded" >"$BATS_TEST_TMPDIR/diff"
     drawn diff --diff "$BATS_TEST_TMPDIR/diff"
     matches "$output" 'Widths: candidate'
     drawn diff-baseline --diff --widths baseline "$BATS_TEST_TMPDIR/diff"
     matches "$output" 'Widths: baseline'
+}
+
+@test "a difference of shares has both totals alike, and the small stacks" {
+    stackdiff -n <(printf '%s\n' 'a;b 2999' 'a;c 1') <(printf '%s\n' 'a;b 9' 'a;d 1') >"$BATS_TEST_TMPDIR/diff"
+    drawn diff-normalized --diff --minwidth 0 "$BATS_TEST_TMPDIR/diff"
+    matches "$output" '10 samples, 100 %; baseline 10 samples'
+    drawn diff-normalized-vanished --diff --vanished --minwidth 0 "$BATS_TEST_TMPDIR/diff"
+    matches "$output" '0.003333 samples'
 }
 
 @test "vanished stacks are in a picture of their own" {
@@ -178,10 +203,30 @@ PY
     matches "$output" 'No stack vanished'
 }
 
+@test "a difference of which one side is empty says which, and what to do" {
+    stackdiff <(echo 'a;b 3') /dev/null >"$BATS_TEST_TMPDIR/gone"
+    stackdiff /dev/null <(echo 'a;b 3') >"$BATS_TEST_TMPDIR/new"
+    run -1 --separate-stderr flamegraph --diff "$BATS_TEST_TMPDIR/gone"
+    equal "$stderr" "flamegraph: Nothing to draw: the candidate has no stack with a weight, and its weights are the widths. See why it took no samples, or draw the baseline with --widths baseline."
+    matches "$output" 'the candidate has no stack with a weight'
+    for widths in '--widths baseline' --vanished; do
+        # shellcheck disable=SC2086 # options are words
+        run -0 --separate-stderr flamegraph --diff $widths "$BATS_TEST_TMPDIR/gone"
+        equal "$stderr" "flamegraph: the candidate has no stack with a weight: all is drawn as vanished; see why it took no samples"
+        # shellcheck disable=SC2086 # options are words
+        run -1 --separate-stderr flamegraph --diff $widths "$BATS_TEST_TMPDIR/new"
+        equal "$stderr" "flamegraph: Nothing to draw: the baseline has no stack with a weight, and its weights are the widths. See why it took no samples, or draw the candidate, without --widths and --vanished."
+    done
+    run -0 --separate-stderr flamegraph --diff "$BATS_TEST_TMPDIR/new"
+    equal "$stderr" "flamegraph: the baseline has no stack with a weight: all is drawn as new; see why it took no samples"
+    run -1 --separate-stderr flamegraph --diff /dev/null
+    equal "$stderr" "flamegraph: Nothing to draw: the input holds no stack with a weight."
+}
+
 @test "a difference without --diff is refused, and no difference with it left out" {
     stackdiff "$STACKS/before.folded" "$STACKS/after.folded" >"$BATS_TEST_TMPDIR/diff"
     run -3 --separate-stderr flamegraph "$BATS_TEST_TMPDIR/diff"
-    matches "$stderr" 'Add --diff'
+    matches "$stderr" 'is a difference, .*: draw it with `flamegraph --diff`'
     run -1 --separate-stderr flamegraph --diff <<<$'main 3'
     matches "$stderr" '1 of 1 lines left out, which have no two weights'
 }

@@ -17,15 +17,39 @@ diff_of() {
     golden stackdiff/plain.diff "$output"
 }
 
-@test "--normalize scales the baseline to the candidate's total, exactly" {
+@test "--normalize scales the baseline to the candidate's total, in millionths, exactly" {
     run -0 --separate-stderr stackdiff --normalize "$STACKS/before.folded" "$STACKS/after.folded"
     golden stackdiff/normalized.diff "$output"
     equal "$(awk '!/^#/ { a += $(NF - 1); b += $NF } END { print a, b }' <<<"$output")" "980 980"
     # What comes out of rounding 3 thirds to 100.
     diff_of $'a 1\nb 1\nc 1\n' $'a 100\n' -n
-    equal "$output" $'a 33 100\nb 34 0\nc 33 0'
-    diff_of $'a 1\nb 2\n' $'' -n
-    equal "$output" $'a 1 0\nb 2 0'
+    equal "$output" $'a 33.333333 100\nb 33.333334 0\nc 33.333333 0'
+}
+
+@test "--normalize loses no stack, however small: one that was there stays above 0, and the sum is the same" {
+    diff_of $'a 1\nb 1\nc 1\nd 0\n' $'a 1\n' -n
+    equal "$output" $'a 0.333333 1\nb 0.333334 0\nc 0.333333 0'
+    diff_of $'a 1\nb 1000000000\nc 1\nd 3\n' $'a 1\ne 1\n' -n
+    equal "$output" $'a 0.000001 1\nb 1.999997 0\nc 0.000001 0\nd 0.000001 0\ne 0 1'
+    # Totals that need no decimals.
+    diff_of $'a 1\nb 2\nc 1000000000000\n' $'a 9007199255\n' -n
+    equal "$output" $'a 1 9007199255\nb 1 0\nc 9007199253 0'
+    diff_of $'a 1\nb 1\n' $'a 18446744073709551615\n' -n
+    equal "$output" $'a 9223372036854775808 18446744073709551615\nb 9223372036854775807 0'
+    awk 'BEGIN { for (i = 0; i < 100000; i++) print "main;f" i, i ? 1 : "1000000000000" }' >"$BATS_TEST_TMPDIR/many"
+    stackdiff -n "$BATS_TEST_TMPDIR/many" <(printf '# unit: us\nmain;g 7\nmain;f5 4\n') >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err"
+    equal "$(awk '!/^#/ { a += int($(NF - 1) * 1e6 + 0.5); b += $NF; if ($(NF - 1) == 0) zero++; n++ } END { print a, b, n, zero }' "$BATS_TEST_TMPDIR/out")" "11000000 11 100001 1"
+}
+
+@test "--normalize says both totals in the header, and when there is nothing to scale" {
+    run -0 --separate-stderr stackdiff -n <(printf '# unit: us\na 300.5\n') <(printf '# unit: us\na 980\n')
+    equal "$output" $'# weights: baseline candidate\n# unit: us\n# normalized: baseline 300.5 scaled to 980\na 980 980'
+    run -0 --separate-stderr stackdiff -n /dev/null - <<<'a 1'
+    equal "$output" $'# weights: baseline candidate\na 0 1'
+    equal "$stderr" "stackdiff: /dev/null has no stack with a weight: there is no share to compare, and nothing was scaled; look at how it was recorded"
+    run -0 --separate-stderr stackdiff -n - <(echo 'a 0') <<<$'a 1\nb 2'
+    equal "$output" $'# weights: baseline candidate\na 1 0\nb 2 0'
+    matches "$stderr" '^stackdiff: /dev/fd/[0-9]+ has no stack with a weight'
 }
 
 @test "a stack that a file has several times counts with the sum" {
@@ -122,4 +146,27 @@ stackdiff: 1 of 2 lines left out, which have no weight at their end; the first i
     matches "$stderr" 'only one of the two'
     run -3 --separate-stderr stackdiff /nonexistent /dev/null
     equal "$stderr" "stackdiff: /nonexistent: No such file or directory"
+}
+
+@test "a difference is no profile, and is refused" {
+    stackdiff <(echo 'a;b 1') <(echo 'a;b 2') >"$BATS_TEST_TMPDIR/diff"
+    run -3 --separate-stderr stackdiff /dev/null "$BATS_TEST_TMPDIR/diff"
+    equal "$output" ""
+    equal "$stderr" "stackdiff: $BATS_TEST_TMPDIR/diff: it is a difference, with two weights a line, and no profile: draw it with \`flamegraph --diff\`, or give the files that it was made of"
+}
+
+@test "files of different units are not compared, and one without a unit is said" {
+    run -3 --separate-stderr stackdiff <(printf '# unit: us\na 1\n') <(printf '# unit: samples\na 2\n')
+    equal "$output" ""
+    matches "$stderr" '^stackdiff: the weights of /dev/fd/[0-9]+ are us, those of /dev/fd/[0-9]+ samples: different units do not add up, and cannot be compared; give files of one unit$'
+    run -3 --separate-stderr stackdiff <(printf '# unit: us\na 1\n# unit: ms\nb 1\n') /dev/null
+    matches "$stderr" 'are us, those of .* ms'
+    run -0 --separate-stderr stackdiff - <(printf 'a 2\n') <<<$'# unit: us\na 1'
+    equal "$output" $'# weights: baseline candidate\na 1 2'
+    matches "$stderr" 'the weights of standard input are us, and /dev/fd/[0-9]+ does not say what its are: .*write `# unit: us` into the file'
+    # What has no stack has no weights of another unit.
+    run -0 --separate-stderr stackdiff - /dev/null <<<$'# unit: us\na 1'
+    equal "$output$stderr" $'# weights: baseline candidate\n# unit: us\na 1 0'
+    run -0 --separate-stderr stackdiff <(echo 'a 1') <(echo 'a 2')
+    equal "$stderr" ""
 }

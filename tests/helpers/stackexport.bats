@@ -151,3 +151,35 @@ process 1:"x";main (app.py:4);chunk (lib/app.py:8) 2'
     matches "$output" 'redirect it to a file'
     matches "$output" 'status 2'
 }
+
+@test "a difference is no profile, and is refused" {
+    stackdiff <(echo 'a;b 1') <(echo 'a;b 2') >"$BATS_TEST_TMPDIR/diff"
+    run -3 --separate-stderr stackexport "$BATS_TEST_TMPDIR/diff"
+    equal "$output" ""
+    equal "$stderr" "stackexport: $BATS_TEST_TMPDIR/diff: it is a difference, with two weights a line, and no profile: draw it with \`flamegraph --diff\`, or give the files that it was made of"
+}
+
+
+@test "the unit is the file's own, by the formats' word; --unit has the last one, and --rate is of samples" {
+    printf '# unit: us\na;b 1500\n' >us.folded
+    run -0 --separate-stderr stackexport us.folded
+    equal "$(jq -c '.profiles[0] | [.unit, .endValue]' <<<"$output")" '["microseconds",1500]'
+    run -0 stackexport --unit bytes us.folded
+    equal "$(jq -r '.profiles[0].unit' <<<"$output")" bytes
+    stackexport --format pprof us.folded >us.pb.gz
+    run -0 pprof -raw us.pb.gz
+    matches "$output" 'cpu/microseconds
+       1500: 2 1'
+    run -0 stackexport --format collapsed us.folded us.folded
+    equal "$output" $'# unit: us\na;b 3000'
+    for unit in '' '--unit samples'; do
+        # shellcheck disable=SC2086 # options are words
+        run -3 --separate-stderr stackexport --rate 100 $unit us.folded
+        equal "$output" ""
+        equal "$stderr" "stackexport: us.folded: its weights are us already, and --rate is of samples: leave it out"
+    done
+    run -0 --separate-stderr stackexport --rate 100 - <<<$'# unit: samples\na 2'
+    equal "$(jq -c '.profiles[0] | [.unit, .endValue]' <<<"$output")" '["nanoseconds",20000000]'
+    run -3 --separate-stderr stackexport us.folded - <<<$'# unit: ms\na 2'
+    matches "$stderr" 'the weights of us.folded are us, those of standard input ms'
+}

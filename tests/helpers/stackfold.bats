@@ -6,10 +6,10 @@ load ../lib/common
 SCRIPTS=$FIXTURES/perf-script
 
 # Samples in each recording, counted by hand: what the weights of the output must add up to.
-declare -gA SAMPLES=(["comm-absent"]=3 ["comm-brackets"]=4 ["comm-ends-in-number"]=3 ["comm-only"]=2 ["comm-semicolon"]=2 ["comments"]=2 ["crlf"]=2
+declare -gA SAMPLES=(["comm-absent"]=3 ["comm-brackets"]=4 ["comm-ends-in-number"]=3 ["comm-number"]=3 ["comm-only"]=2 ["comm-period"]=4 ["comm-semicolon"]=2 ["comm-time"]=5 ["comm-time-no-time"]=3 ["comments"]=2 ["crlf"]=2
     ["dso-spaces-deleted"]=1 ["empty-callchain"]=3 ["go-methods"]=1 ["header-truncated"]=1 ["ids-missing"]=1 ["inlined"]=2 ["jit"]=1
     ["kernel"]=2 ["last-line-truncated"]=2 ["last-stack-unterminated"]=2 ["missing-blank-line"]=3 ["no-header"]=2 ["not-utf8"]=1
-    ["odd-lines"]=2 ["one-line-stacks"]=3 ["period-missing"]=3 ["pid-and-tid"]=4 ["records"]=2 ["rust-arrow"]=1 ["several-events"]=5
+    ["odd-lines"]=2 ["one-line-stacks"]=3 ["period-missing"]=3 ["period-only"]=4 ["pid-and-tid"]=4 ["records"]=2 ["rust-arrow"]=1 ["several-events"]=5
     ["spaces-for-tabs"]=2 ["srcline"]=2 ["symbol-newline"]=2 ["symbol-semicolon"]=1 ["tab-in-symbol"]=2 ["templates"]=2 ["time-missing"]=5
     ["tracepoints"]=4 ["unknown"]=1)
 
@@ -60,6 +60,19 @@ samples() {
 @test "a comm that ends in a number keeps it: the ids are read from the right" { folds comm-ends-in-number --tid; }
 @test "a semicolon in comm becomes a colon, and blanks become underscores" { folds comm-semicolon; }
 @test "a comm may have brackets, colons, a time, and more than 15 characters" { folds comm-brackets; }
+@test "a comm that holds ids and a time is a name: what stands behind it is the header" { folds comm-time --tid; }
+@test "so it is without a time" { folds comm-time-no-time --tid; }
+@test "a header may be a period alone, with frames and without, and it is a period" {
+    folds period-only
+    run -0 --separate-stderr stackfold --weight period "$SCRIPTS/period-only.txt"
+    equal "$output" $'[unknown] 250000\nmain;f 1000300000'
+}
+@test "a header may be a name and a period, which is at least ten wide" {
+    folds comm-period
+    run -3 --separate-stderr stackfold --weight period "$SCRIPTS/comm-period.txt"
+    matches "$stderr" "has no period"
+}
+@test "a name that ends in a number, and frames after it, are no collapsed stack" { folds comm-number; }
 @test "without comm a stack begins with its outermost frame" { folds comm-absent; }
 @test "without ids all before the time is comm" { folds ids-missing; }
 @test "a header may be comm alone" {
@@ -195,6 +208,26 @@ samples() {
     equal "$output" $'app;main;f 42\napp;main;g 1'
 }
 
+@test "perf script text and collapsed stacks in one file are refused, whichever comes first" {
+    local text last
+    for last in 'main;f 3' 'main 3' $'main;f 3\n' $'main;f 3\nmain 3'; do
+        for text in "$(samples f)"$'\n'"$last" "$(samples f)"$'\n\n'"$last" "$last"$'\n'"$(samples f)" "$last"$'\n\n'"$(samples f)"; do
+            # A single frame after a symbol may be what a newline in the symbol left: that is said, and no failure.
+            [[ $text != *')'$'\n''main 3' ]] || continue
+            run -3 --separate-stderr stackfold <<<"$text"
+            equal "$output" ""
+            matches "$stderr" '^stackfold: standard input: it holds both perf script text and collapsed stacks, the first line of the other kind is .(main|app ).*; put them in files of their own$'
+        done
+    done
+    # Tracepoints end in a number as stacks do.
+    run -3 --separate-stderr stackfold <<<$'main;f 3\napp  31 [001]  12.000100: ext4:x: dev 3 len 5\n'
+    matches "$stderr" "the first line of the other kind is 'app  31"
+    # A recording that was cut within a header is none.
+    run -0 --separate-stderr stackfold < <(samples f && printf 'app  31')
+    equal "$output" 'app;main;f 1'
+    matches "$stderr" "left out: 1, the first: 'app  31'"
+}
+
 @test "weights may have decimals, whose sums are exact" {
     run -0 --separate-stderr stackfold <(printf '%s\n' 'a;b 1' 'a;b 1.5' 'a 0.1') <(printf '%s\n' 'a 0.2' 'c 3.0000004' 'd 7' 'e 0.000000') <(samples f)
     equal "$output" $'a 0.3\na;b 2.5\napp;main;f 1\nc 3\nd 7'
@@ -301,6 +334,32 @@ record() {
     same_as_perf 99.5 perf.data
     grep -q '^cc1plus;.*::' direct # C++ names
     grep -q ';do_syscall_64;' direct
+}
+
+@test "a recording of context switches is folded to the same stacks: the build of a library that only calls is not in it" {
+    cd "$BATS_TEST_TMPDIR"
+    local event
+    for event in context-switches sched:sched_switch; do
+        # Tracepoints are not open to everybody.
+        perf record -q -e "$event" -c 1 -g -o perf.data -- \
+            sh -c 'ls -R /usr/share/doc | sort | wc -l; python3 -c "import time; [time.sleep(0.001) for i in range(200)]"' >/dev/null 2>err.txt ||
+            [[ $event == sched:* ]] || fail "$(<err.txt)"
+        [[ -s perf.data ]] || continue
+        same_as_perf 99.5 perf.data
+        (($(total <direct) > 200))
+        grep -q '^python3;.*clock_nanosleep' direct
+        # What only the debugging symbols of the C library know, which are found by its build.
+        if grep -q '^python3;.*clock_nanosleep@' expected; then grep -q '^python3;.*clock_nanosleep@' direct; fi
+        rm perf.data
+    done
+}
+
+@test "a recording with data addresses is folded to the same stacks: what lies in data has the names that perf gives it" {
+    cd "$BATS_TEST_TMPDIR"
+    record -d -- python3 -c 'print(sum(i * i for i in range(3000000)))'
+    same_as_perf 99.5 perf.data
+    # Of a program without frame pointers: a caller is where a register happened to point.
+    equal "$(grep -c '\[anon\]' direct)" "$(grep -c '\[anon\]' expected)"
 }
 
 @test "Python's own map of its functions is read with a recording" {
@@ -424,4 +483,34 @@ PYTHON
 @test "a weight of another kind is a usage error" {
     run -2 --separate-stderr stackfold --weight bytes
     matches "$stderr" "not samples or period: 'bytes'"
+}
+
+@test "a difference is no profile, and is refused" {
+    stackdiff <(echo 'a;b 1') <(echo 'a;b 2') >"$BATS_TEST_TMPDIR/diff"
+    run -3 --separate-stderr stackfold "$BATS_TEST_TMPDIR/diff"
+    equal "$output" ""
+    equal "$stderr" "stackfold: $BATS_TEST_TMPDIR/diff: it is a difference, with two weights a line, and no profile: draw it with \`flamegraph --diff\`, or give the files that it was made of"
+}
+
+@test "the unit of the files stays, and different ones are refused" {
+    run -0 --separate-stderr stackfold <(printf '# tool: x\n# unit: us\na 1\n') - <<<$'# unit: us\r\na 2\nb 1.5'
+    equal "$output$stderr" $'# unit: us\na 3\nb 1.5'
+    run -0 --separate-stderr stackfold - <<<"$output"
+    equal "$output" $'# unit: us\na 3\nb 1.5'
+    run -3 --separate-stderr stackfold - <(printf '# unit: ms\na 1\n') <<<$'# unit: us\na 2'
+    equal "$output" ""
+    matches "$stderr" '^stackfold: the weights of standard input are us, those of /dev/fd/[0-9]+ ms: .*; give files of one unit$'
+    # Comments within a file, and perf's samples, which are samples.
+    run -3 --separate-stderr stackfold - <<<$'# unit: us\na 2\n# unit: ms\nb 1'
+    run -3 --separate-stderr stackfold <(samples f) - <<<$'# unit: us\na 2'
+    matches "$stderr" '/dev/fd/[0-9]+ are samples, those of standard input us'
+    run -3 --separate-stderr stackfold --weight period - <(samples f) <<<$'# unit: samples\na 2'
+    matches "$stderr" 'standard input are samples, those of /dev/fd/[0-9]+ of period'
+    run -0 --separate-stderr stackfold <(samples f) - <<<$'# unit: samples\na 2'
+    equal "$output$stderr" $'# unit: samples\na 2\napp;main;f 1'
+    run -0 --separate-stderr stackfold <(echo 'a 1') - <<<$'# unit: us\na 2'
+    equal "$output" 'a 3'
+    matches "$stderr" 'the weights of standard input are us, and /dev/fd/[0-9]+ does not say what its are'
+    run -0 --separate-stderr stackfold <(samples f) <(echo 'a 1')
+    equal "$output$stderr" $'a 1\napp;main;f 1'
 }

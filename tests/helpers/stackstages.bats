@@ -134,3 +134,16 @@ is() {
     equal "$stderr" "stackstages: /nonexistent: No such file or directory"
     run -2 --separate-stderr stackstages <<<'a 1'
 }
+
+@test "a difference is no profile, and is refused" {
+    stackdiff <(echo 'a;b 1') <(echo 'a;b 2') >"$BATS_TEST_TMPDIR/diff"
+    run -3 --separate-stderr stackstages --stages "$MAP" "$BATS_TEST_TMPDIR/diff"
+    equal "$output" ""
+    equal "$stderr" "stackstages: $BATS_TEST_TMPDIR/diff: it is a difference, with two weights a line, and no profile: draw it with \`flamegraph --diff\`, or give the files that it was made of"
+}
+
+
+@test "files of different units are not summed" {
+    run -3 --separate-stderr stackstages --stages "$MAP" - <(printf '# unit: ms\na 2\n') <<<$'# unit: us\na 2'
+    matches "$stderr" 'the weights of standard input are us, those of /dev/fd/[0-9]+ ms'
+}

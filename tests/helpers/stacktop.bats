@@ -104,3 +104,16 @@ $(printf 'é%.0s' {1..200}) 1"
     run -2 --separate-stderr stacktop --unit s <<<'a 1'
     matches "$stderr" "^stacktop: --unit: not us: 's'"
 }
+
+@test "a difference is no profile, and is refused" {
+    stackdiff <(echo 'a;b 1') <(echo 'a;b 2') >"$BATS_TEST_TMPDIR/diff"
+    run -3 --separate-stderr stacktop "$BATS_TEST_TMPDIR/diff"
+    equal "$output" ""
+    equal "$stderr" "stacktop: $BATS_TEST_TMPDIR/diff: it is a difference, with two weights a line, and no profile: draw it with \`flamegraph --diff\`, or give the files that it was made of"
+}
+
+
+@test "files of different units are not summed" {
+    run -3 --separate-stderr stacktop - <(printf '# unit: ms\na 2\n') <<<$'# unit: us\na 2'
+    matches "$stderr" 'the weights of standard input are us, those of /dev/fd/[0-9]+ ms'
+}
