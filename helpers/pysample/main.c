@@ -21,6 +21,7 @@
 
 #include "buf.h"
 #include "err.h"
+#include "now.h"
 #include "opt.h"
 #include "run.h"
 
@@ -268,7 +269,7 @@ static int once(struct session *s) {
 
         if (k)
             (void)usleep(2000);
-        got = session_sample(s, run_now(), 0);
+        got = session_sample(s, now_ns(), 0);
         if (got == A_REFUSED || got == A_GONE)
             die(EX_FAIL, "%d: %s", (int)s->pid, got == A_GONE ? "the process has ended" : s->why);
         if (got == A_OK && s->tasks.exact)

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "now.h"
 #include "timed.h"
 
 enum {
@@ -26,13 +27,6 @@ enum {
 };
 
 static const uint64_t NS = 1000000000;
-
-uint64_t run_now(void) {
-    struct timespec ts;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * NS + (uint64_t)ts.tv_nsec;
-}
 
 static double own_cpu(void) {
     struct rusage ru;
@@ -136,7 +130,7 @@ static bool write_text(struct recorder *r, const struct output *o) {
 }
 
 static bool write_all(struct recorder *r, uint64_t end) {
-    uint64_t began = run_now(), took;
+    uint64_t began = now_ns(), took;
     bool ok = true;
 
     r->info.elapsed_s = (double)(end - r->start) / 1e9;
@@ -155,7 +149,7 @@ static bool write_all(struct recorder *r, uint64_t end) {
         out_summary(r->s, &r->info, &r->text);
         ok &= write_text(r, r->opt->summary);
     }
-    took = run_now() - began;
+    took = now_ns() - began;
     r->next_write =
         began + (took * WRITE_SHARE > WRITE_EVERY_S * NS ? took * WRITE_SHARE : WRITE_EVERY_S * NS);
     return ok;
@@ -184,7 +178,7 @@ static void drain(int fd) {
  * sampling came. */
 static bool sleep_until(struct recorder *r, const sigset_t *set, uint64_t at) {
     for (;;) {
-        uint64_t now = run_now(), left = at > now ? at - now : 0;
+        uint64_t now = now_ns(), left = at > now ? at - now : 0;
         struct timespec ts = {.tv_sec = (time_t)(left / NS), .tv_nsec = (long)(left % NS)};
         siginfo_t info;
         int sig = sigtimedwait(set, &info, &ts);
@@ -343,7 +337,7 @@ int run_record(struct session *s, const struct run_options *opt) {
     raise_priority();
     (void)strftime(r.info.started, sizeof(r.info.started), "%Y-%m-%dT%H:%M:%SZ",
                    gmtime_r(&wall, &tm));
-    r.start = r.last = r.boundary = run_now();
+    r.start = r.last = r.boundary = now_ns();
     r.random = (r.start ^ (uint64_t)opt->pid << 32) | 1;
     r.end = opt->duration_ns ? r.start + opt->duration_ns : UINT64_MAX;
     r.next_write = r.start + NS;
@@ -366,7 +360,7 @@ int run_record(struct session *s, const struct run_options *opt) {
         r.early = false;
         if (sleep_until(&r, &set, at))
             break;
-        now = run_now();
+        now = now_ns();
         if (now >= r.end)
             break;
         if (r.timed)
@@ -379,13 +373,13 @@ int run_record(struct session *s, const struct run_options *opt) {
             ok = write_all(&r, r.boundary); /* up to where time is accounted for */
         /* Slots that have passed meanwhile are missed, not made up for. Never more than half of a
          * processor: where a sample takes longer than half a period, the rate sinks. */
-        at = run_now();
+        at = now_ns();
         slot = (uint64_t)((double)(at - r.start + (at - now)) / period);
         if (slot > r.slot + 1)
             r.info.missed += slot - r.slot - 1;
         r.slot = slot > r.slot ? slot : r.slot + !r.early;
     }
-    r.last = run_now();
+    r.last = now_ns();
     views_add(&s->views, r.last - r.boundary);
     if (opt->command && r.info.exit_status < 0 && !r.stopped && opt->duration_ns == 0) {
         /* Gone, but not yet waited for. */

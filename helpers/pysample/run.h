@@ -29,6 +29,4 @@ int run_record(struct session *s, const struct run_options *opt);
 /* A screen that is refreshed until q or a signal. */
 int run_top(struct session *s, const struct run_options *opt);
 
-uint64_t run_now(void);
-
 #endif

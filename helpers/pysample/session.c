@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "err.h"
+#include "now.h"
 #include "proc.h"
 #include "stop.h"
 
@@ -351,11 +351,8 @@ enum attach session_sample(struct session *s, uint64_t now, uint64_t interval) {
 }
 
 enum attach session_stacks(struct session *s) {
-    struct timespec ts;
-
     s->threads.stacks_only = true;
-    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-    s->read_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+    s->read_ns = now_ns();
     mem_begin(&s->mem, s->read_ns);
     threads_holders(&s->threads);
     s->same = false;

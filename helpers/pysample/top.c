@@ -15,6 +15,7 @@
 
 #include "err.h"
 #include "frametext.h"
+#include "now.h"
 
 enum { REDRAW_MS = 1000, LEADERS = 8 };
 
@@ -143,7 +144,7 @@ static uint32_t leaders(struct session *s, struct buf *out, size_t columns) {
 static bool wait_input(const sigset_t *set, uint64_t at, bool *input) {
     siginfo_t info;
     const struct timespec now_only = {0};
-    uint64_t now = run_now();
+    uint64_t now = now_ns();
     struct pollfd fd = {.fd = *input ? STDIN_FILENO : -1, .events = POLLIN};
     char key;
 
@@ -180,10 +181,10 @@ int run_top(struct session *s, const struct run_options *opt) {
     (void)sigaddset(&set, SIGHUP);
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
     screen_open(&sc);
-    begin = last = run_now();
+    begin = last = now_ns();
     next_draw = begin + REDRAW_MS * 200000ULL;
     while (!quit) {
-        now = run_now();
+        now = now_ns();
         if (opt->duration_ns && now - begin > opt->duration_ns)
             break;
         got = session_sample(s, now, now - last);
