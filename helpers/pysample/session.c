@@ -22,8 +22,6 @@ enum {
 
 enum attach session_adopt(struct session *s, pid_t pid) {
     struct proc_stat st;
-    char status[8192];
-    const char *p;
     int root = proc_open_root("/proc");
 
     if (s->procfd >= 0)
@@ -36,16 +34,7 @@ enum attach session_adopt(struct session *s, pid_t pid) {
         st.state == 'X')
         return A_GONE;
     s->starttime = st.starttime;
-    if (proc_read(s->procfd, "status", status, sizeof(status)) > 0 &&
-        (p = strstr(status, "\nNSpid:")) != NULL) {
-        /* The last number of the line is the innermost. */
-        const char *end = strchr(p + 1, '\n');
-
-        while (end && end > p && end[-1] >= '0' && end[-1] <= '9')
-            end--;
-        if (end && end > p)
-            s->ns_pid = (pid_t)strtol(end, NULL, 10);
-    }
+    (void)os_ns_pids(s->procfd, "status", &s->ns_pid);
     return A_OK;
 }
 
