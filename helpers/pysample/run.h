@@ -26,7 +26,8 @@ pid_t run_launch(char **command);
 /* Samples to the end and writes the files. Returns the exit status of pysample. */
 int run_record(struct session *s, const struct run_options *opt);
 
-/* A screen that is refreshed until q or a signal. */
-int run_top(struct session *s, const struct run_options *opt);
+/* A screen that is refreshed until q, a signal or the end of the process. A layout that is not as
+ * expected ends the program (exit 3). */
+void run_top(struct session *s, const struct run_options *opt);
 
 #endif
