@@ -13,6 +13,7 @@
 #include "now.h"
 #include "proc.h"
 #include "stop.h"
+#include "threadstate.h"
 
 enum {
     TRIES = 4,
@@ -246,7 +247,7 @@ static bool read_memory(struct session *s, uint64_t now) {
     if (!ok)
         return false;
     tasks_read(&s->tasks, now);
-    threads_after(&s->threads);
+    threadstate_after(&s->threads);
     return true;
 }
 
@@ -266,7 +267,7 @@ static bool contradicts(const struct session *s) {
 
 static bool read_all(struct session *s, uint64_t now) {
     mem_begin(&s->mem, now);
-    s->same = threads_before(&s->threads) && now - s->read_ns < FULL_NS;
+    s->same = threadstate_before(&s->threads) && now - s->read_ns < FULL_NS;
     views_settle(&s->views);
     if (s->same)
         return true;
@@ -276,7 +277,7 @@ static bool read_all(struct session *s, uint64_t now) {
             /* Another sample at once, in place of one that contradicts itself. */
             s->retries++;
             mem_stale(&s->mem);
-            (void)threads_before(&s->threads);
+            (void)threadstate_before(&s->threads);
         }
         if (!read_memory(s, now))
             return false;
