@@ -23,7 +23,9 @@
 #include "err.h"
 #include "now.h"
 #include "opt.h"
+#include "rights.h"
 #include "run.h"
+#include "sample.h"
 
 enum mode { RECORD, TREE, JSON, TOP };
 
@@ -258,7 +260,7 @@ static void attach(struct session *s) {
     enum attach got = session_attach(s);
 
     if (got == A_DENIED) {
-        session_explain_denied(s, false);
+        rights_explain(s, false);
         exit(EX_FAIL);
     }
     if (got != A_OK)
@@ -275,7 +277,7 @@ static void print_once(struct session *s) {
 
         if (k)
             (void)usleep(2000);
-        got = session_sample(s, now_ns(), 0);
+        got = sample_read(s, now_ns(), 0);
         if (got == A_REFUSED || got == A_GONE)
             die(EX_FAIL, "%d: %s", (int)s->pid, got == A_GONE ? "the process has ended" : s->why);
         if (got == A_OK && s->tasks.exact)

@@ -17,6 +17,8 @@
 
 #include "err.h"
 #include "now.h"
+#include "rights.h"
+#include "sample.h"
 #include "timed.h"
 
 enum {
@@ -237,7 +239,7 @@ static void attach(struct recorder *r, uint64_t now) {
     case A_REFUSED:
         die(EX_FAIL, "%d: %s", (int)r->s->pid, r->s->why);
     case A_DENIED:
-        session_explain_denied(r->s, r->opt->command != NULL);
+        rights_explain(r->s, r->opt->command != NULL);
         exit(EX_FAIL);
     case A_GONE:
         lost_target(r);
@@ -252,13 +254,13 @@ static void attach(struct recorder *r, uint64_t now) {
 }
 
 /* A sample of stacks alone, for the file of samples. */
-static void sample_stacks(struct recorder *r, uint64_t now) {
+static void take_stacks(struct recorder *r, uint64_t now) {
     if (!r->s->attached) {
         attach(r, now);
         if (!r->s->attached)
             return;
     }
-    switch (session_stacks(r->s)) {
+    switch (sample_stacks(r->s)) {
     case A_OK:
         r->lost = 0;
         timed_add(r->timed, r->s, r->s->read_ns);
@@ -272,7 +274,7 @@ static void sample_stacks(struct recorder *r, uint64_t now) {
     }
 }
 
-static void sample(struct recorder *r, uint64_t now) {
+static void take_sample(struct recorder *r, uint64_t now) {
     uint64_t middle = r->last + (now - r->last) / 2;
 
     /* A sample stands for the time from half way to the one before to half way to the one after;
@@ -290,7 +292,7 @@ static void sample(struct recorder *r, uint64_t now) {
             return;
         }
     }
-    switch (session_sample(r->s, now, now - r->last)) {
+    switch (sample_read(r->s, now, now - r->last)) {
     case A_OK:
         r->lost = 0;
         if (!r->s->same || !r->taken_views)
@@ -364,9 +366,9 @@ int run_record(struct session *s, const struct run_options *opt) {
         if (now >= r.end)
             break;
         if (r.timed)
-            sample_stacks(&r, now);
+            take_stacks(&r, now);
         else
-            sample(&r, now);
+            take_sample(&r, now);
         if (strcmp(r.info.loop, "none") == 0 && s->attached)
             r.info.loop = session_loop(s);
         if (now >= r.next_write)

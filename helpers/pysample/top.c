@@ -16,6 +16,7 @@
 #include "err.h"
 #include "frametext.h"
 #include "now.h"
+#include "sample.h"
 
 enum { REDRAW_MS = 1000, LEADERS = 8 };
 
@@ -181,7 +182,7 @@ void run_top(struct session *s, const struct run_options *opt) {
         now = now_ns();
         if (opt->duration_ns && now - begin > opt->duration_ns)
             break;
-        got = session_sample(s, now, now - last);
+        got = sample_read(s, now, now - last);
         if (got == A_GONE || got == A_REFUSED)
             break;
         if (got == A_OK) {
