@@ -21,6 +21,7 @@
 
 #include "buf.h"
 #include "err.h"
+#include "launch.h"
 #include "now.h"
 #include "opt.h"
 #include "rights.h"
@@ -303,7 +304,7 @@ int main(int argc, char **argv) {
     if (opts.mode == RECORD)
         open_outputs();
     if (opts.run.command)
-        opts.run.pid = run_launch(opts.run.command);
+        opts.run.pid = launch(opts.run.command);
     if (session_open(&s, opts.run.pid) == A_GONE && !opts.run.command)
         die(EX_FAIL, "%d: %s", (int)opts.run.pid, s.why);
     s.stop = opts.run.stop;

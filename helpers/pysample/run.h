@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Sampling over time: the timer, signals, the launched command, and writing what there is as it
- * goes.
+ * Sampling over time, to files that are written as it goes or to a screen.
  */
 #ifndef PYSAMPLE_RUN_H
 #define PYSAMPLE_RUN_H
@@ -19,9 +18,6 @@ struct run_options {
     pid_t pid;
     bool stop; /* stop the thread that holds the GIL while it is read */
 };
-
-/* Starts the command; returns its pid. Does not return when it cannot be executed. */
-pid_t run_launch(char **command);
 
 /* Samples to the end and writes the files. Returns the exit status of pysample. */
 int run_record(struct session *s, const struct run_options *opt);
