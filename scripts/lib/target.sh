@@ -120,15 +120,6 @@ standins_start() {
     EMBEDDINGS_URL=$REPLY
 }
 
-# standin_count PATH: a number out of what the Qdrant stand-in counted, read from its engine now; n/a without one.
-qdrant_points() {
-    if [[ -n ${QDRANT_URL-} ]]; then
-        curl -sf --max-time 2 "$QDRANT_URL/_standin/counts" | jq -r '.points // "n/a"' || printf 'n/a\n'
-    else
-        printf 'n/a\n'
-    fi
-}
-
 # corpus_key: a corpus depends on the packages it is made of and on the code that makes it.
 corpus_key() {
     {
