@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "now.h"
 #include "num.h"
 #include "procfile.h"
 
@@ -163,13 +164,6 @@ static bool count_any(long number, void *arg) {
     (void)number;
     (void)arg;
     return true;
-}
-
-static uint64_t now_ns(void) {
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
 static int64_t count_fds(struct procmeter *m) {

@@ -10,40 +10,19 @@
 #include <unistd.h>
 
 #include "buf.h"
-#include "live.h"
+#include "metrics_file.h"
 
 /* A file that becomes another one in every reading is left out of this one. */
 #define RESTARTS_MAX 3
 /* The first files of a folder stay open, which halves the cost of a reading. */
 #define KEEP_OPEN 64
 
-struct entry {
-    size_t pos, next, value;
-    struct slot *slot; /* NULL: left out */
-    enum entry_fault fault;
-};
-
-struct file {
-    char *name;
-    struct db_name db;
-    bool name_is_good;
-    int fd; /* kept open, or -1 */
-    dev_t dev;
-    ino_t ino;
-    uid_t owner;
-    double created; /* Unix seconds; 0: the file system does not say */
-    struct entry *entry;
-    size_t n, cap;
-    struct buf seen; /* the bytes up to the last entry, as they were when it was parsed */
-    struct live live;
-};
-
 struct multiproc {
     char *dir, *loader;
     int procfd;
     uid_t uid[8];
     size_t uids;
-    struct file *file; /* by name */
+    struct metrics_file *file; /* by name */
     size_t n, cap;
     struct model model;
     struct multiproc_stats stats;
@@ -65,23 +44,10 @@ struct multiproc *multiproc_new(const char *dir, const char *loader, int procfd)
     return mp;
 }
 
-static void file_close(struct file *f) {
-    if (f->fd >= 0)
-        (void)close(f->fd);
-    f->fd = -1;
-}
-
-static void file_free(struct file *f) {
-    file_close(f);
-    free(f->name);
-    free(f->entry);
-    buf_free(&f->seen);
-}
-
 /* Forgets all that was learnt, the set of files too. */
 static void start_anew(struct multiproc *mp) {
     for (size_t i = 0; i < mp->n; i++)
-        file_free(&mp->file[i]);
+        metrics_file_free(&mp->file[i]);
     mp->n = 0;
     model_clear(&mp->model);
 }
@@ -110,80 +76,16 @@ const struct multiproc_stats *multiproc_stats(const struct multiproc *mp) {
     return &mp->stats;
 }
 
-static struct file *add_file(struct multiproc *mp, const char *name) {
-    struct file *f;
+static struct metrics_file *add_file(struct multiproc *mp, const char *name) {
+    struct metrics_file *f;
 
     if (mp->n == mp->cap) {
         mp->cap = mp->cap ? 2 * mp->cap : 8;
         mp->file = xrealloc(mp->file, mp->cap * sizeof(mp->file[0]));
     }
     f = &mp->file[mp->n++];
-    *f = (struct file){.name = xstrdup(name), .fd = -1};
-    f->name_is_good = db_name_parse(f->name, &f->db);
+    metrics_file_init(f, name);
     return f;
-}
-
-/* True when the entries that are known still stand in `data`. */
-static bool is_same(const struct file *f, const char *data, size_t len) {
-    if (f->n > 0 && f->entry[f->n - 1].next > len)
-        return false;
-    for (size_t i = 0; i < f->n; i++) {
-        const struct entry *e = &f->entry[i];
-
-        if (memcmp(data + e->pos, f->seen.data + e->pos, e->value - e->pos) != 0)
-            return false;
-    }
-    return true;
-}
-
-static void add_entry(struct multiproc *mp, struct file *f, size_t pos,
-                      const struct db_entry *found) {
-    struct entry e = {.pos = pos, .next = found->next, .value = found->value};
-    struct key key;
-
-    /* enum entry_fault goes on where enum key_fault ends. */
-    e.fault = (enum entry_fault)key_parse(found->key, found->key_len, &mp->scratch, &key);
-    if (e.fault == ENTRY_OK)
-        e.slot = model_slot(&mp->model, &f->db, &key, f->created, &e.fault);
-    if (f->n == f->cap) {
-        f->cap = f->cap ? 2 * f->cap : 64;
-        f->entry = xrealloc(f->entry, f->cap * sizeof(f->entry[0]));
-    }
-    f->entry[f->n++] = e;
-}
-
-/* Parses the entries behind those that are known. */
-static enum db_fault parse(struct multiproc *mp, struct file *f, const char *data, size_t len) {
-    size_t pos = f->n > 0 ? f->entry[f->n - 1].next : MMAPDB_HEADER;
-    size_t before = f->n;
-    struct db_entry found;
-
-    while (pos < len && mp->model.series < MODEL_SERIES_MAX &&
-           db_entry_at(data, len, pos, &found)) {
-        add_entry(mp, f, pos, &found);
-        pos = found.next;
-    }
-    if (f->n > before) {
-        buf_add(&f->seen, data + f->seen.len, pos - f->seen.len);
-        mp->stats.series = mp->model.series;
-    }
-    if (pos >= len)
-        return DB_OK;
-    return mp->model.series < MODEL_SERIES_MAX ? DB_ENTRY : DB_LIMIT;
-}
-
-static void count_values(struct multiproc *mp, const struct file *f, const char *data) {
-    for (size_t i = 0; i < f->n; i++) {
-        const struct entry *e = &f->entry[i];
-        double pair[2];
-
-        if (!e->slot) {
-            mp->stats.entry_fault[e->fault]++;
-            continue;
-        }
-        memcpy(pair, data + e->value, sizeof(pair));
-        model_count(e->slot, &f->db, pair[0], pair[1]);
-    }
 }
 
 static void count_file(struct multiproc *mp, enum db_fault fault) {
@@ -197,47 +99,21 @@ static void count_file(struct multiproc *mp, enum db_fault fault) {
     }
 }
 
-static double birth_time(int dirfd, const char *name) {
-    struct statx st;
+/* Parses what is new in a file. */
+static enum db_fault parse(struct multiproc *mp, struct metrics_file *f, const char *data,
+                           size_t len) {
+    enum db_fault fault = metrics_file_parse(f, &mp->model, &mp->scratch, data, len);
 
-    if (statx(dirfd, name, AT_SYMLINK_NOFOLLOW, STATX_BTIME, &st) != 0 ||
-        !(st.stx_mask & STATX_BTIME))
-        return 0;
-    return (double)st.stx_btime.tv_sec + (double)st.stx_btime.tv_nsec / 1e9;
-}
-
-/* Opens a file that is not open. False when it is another one than the one that is known. */
-static bool open_file(struct file *f, const struct db_folder *folder, enum db_fault *fault) {
-    struct stat st;
-
-    f->fd = db_open(folder, f->name, &st, fault);
-    if (f->fd < 0)
-        return true;
-    if (f->n > 0 && (st.st_dev != f->dev || st.st_ino != f->ino)) {
-        file_close(f);
-        return false;
-    }
-    f->dev = st.st_dev;
-    f->ino = st.st_ino;
-    f->owner = st.st_uid;
-    if (f->created <= 0)
-        f->created = birth_time(folder->fd, f->name);
-    return true;
+    mp->stats.series = mp->model.series;
+    return fault;
 }
 
 /* Reads one file and parses what is new in it. False when it is not the one that is known. */
-static bool read_entries(struct multiproc *mp, struct file *f, const struct db_folder *folder,
-                         enum db_fault *fault) {
-    bool pairs = f->db.type == DB_GAUGE && f->db.mode == MODE_MOSTRECENT;
+static bool read_entries(struct multiproc *mp, struct metrics_file *f,
+                         const struct db_folder *folder, enum db_fault *fault) {
     enum db_fault parsed = DB_OK;
 
-    mp->data.len = 0;
-    if (f->fd < 0 && !open_file(f, folder, fault))
-        return false;
-    if (f->fd < 0)
-        return true;
-    *fault = db_read(f->fd, f->seen.len, pairs, &mp->data);
-    if (!is_same(f, mp->data.data, mp->data.len))
+    if (!metrics_file_read(f, folder, &mp->data, fault))
         return false;
     if (mp->bytes + mp->data.len > MULTIPROC_BYTES_MAX) {
         parsed = DB_LIMIT;
@@ -251,7 +127,8 @@ static bool read_entries(struct multiproc *mp, struct file *f, const struct db_f
 }
 
 /* Reads one file and counts its values. False when it is not the one that is known. */
-static bool read_file(struct multiproc *mp, struct file *f, const struct db_folder *folder) {
+static bool read_file(struct multiproc *mp, struct metrics_file *f,
+                      const struct db_folder *folder) {
     enum db_fault fault = DB_BAD_NAME;
 
     /* A fault is looked at twice: the writer may have been in the middle of it. */
@@ -261,13 +138,13 @@ static bool read_file(struct multiproc *mp, struct file *f, const struct db_fold
     }
     count_file(mp, fault);
     if (fault != DB_OK || (size_t)(f - mp->file) >= KEEP_OPEN)
-        file_close(f);
+        metrics_file_close(f);
     if (!f->name_is_good || mp->data.len == 0)
         return true;
     mp->bytes += mp->data.len;
     if (!f->db.live || mp->procfd < 0 ||
         !live_is_over(&f->live, mp->procfd, &f->db, f->owner, f->created))
-        count_values(mp, f, mp->data.data);
+        metrics_file_count(f, mp->data.data, mp->stats.entry_fault);
     return true;
 }
 
@@ -294,20 +171,20 @@ static size_t list_names(DIR *dir, struct buf *names, size_t *too_many) {
 }
 
 static int by_name(const void *a, const void *b) {
-    return strcmp(((const struct file *)a)->name, ((const struct file *)b)->name);
+    return strcmp(((const struct metrics_file *)a)->name, ((const struct metrics_file *)b)->name);
 }
 
 static int name_of(const void *name, const void *file) {
-    return strcmp(name, ((const struct file *)file)->name);
+    return strcmp(name, ((const struct metrics_file *)file)->name);
 }
 
-static struct file *find_file(struct file *sorted, size_t n, const char *name) {
+static struct metrics_file *find_file(struct metrics_file *sorted, size_t n, const char *name) {
     return n > 0 ? bsearch(name, sorted, n, sizeof(*sorted), name_of) : NULL;
 }
 
 /* Makes mp->file the files of those names. */
 static void take_names(struct multiproc *mp, const struct buf *names, size_t n) {
-    struct file *before = mp->file;
+    struct metrics_file *before = mp->file;
     size_t had = mp->n;
     bool same = n == had;
 
@@ -319,8 +196,8 @@ static void take_names(struct multiproc *mp, const struct buf *names, size_t n) 
     mp->file = NULL;
     mp->n = mp->cap = 0;
     for (size_t at = 0; at < names->len; at += strlen(names->data + at) + 1) {
-        const struct file *old = find_file(before, had, names->data + at);
-        struct file *f = add_file(mp, names->data + at);
+        const struct metrics_file *old = find_file(before, had, names->data + at);
+        struct metrics_file *f = add_file(mp, names->data + at);
 
         if (old)
             f->live = old->live;
@@ -328,19 +205,15 @@ static void take_names(struct multiproc *mp, const struct buf *names, size_t n) 
     if (mp->n > 0)
         qsort(mp->file, mp->n, sizeof(mp->file[0]), by_name);
     for (size_t i = 0; i < had; i++)
-        file_free(&before[i]);
+        metrics_file_free(&before[i]);
     free(before);
 }
 
 /* Forgets the entries of all files, but not which files there are. */
 static void forget_entries(struct multiproc *mp) {
     model_clear(&mp->model);
-    for (size_t i = 0; i < mp->n; i++) {
-        mp->file[i].n = 0;
-        mp->file[i].seen.len = 0;
-        mp->file[i].created = 0;
-        file_close(&mp->file[i]);
-    }
+    for (size_t i = 0; i < mp->n; i++)
+        metrics_file_forget(&mp->file[i]);
 }
 
 static void begin_reading(struct multiproc *mp) {
@@ -379,7 +252,7 @@ static bool list_files(struct multiproc *mp, size_t *too_many) {
     take_names(mp, &mp->data, n);
     /* A name that stayed may stand for another file now. */
     for (size_t i = 0; i < mp->n; i++)
-        file_close(&mp->file[i]);
+        metrics_file_close(&mp->file[i]);
     return true;
 }
 
@@ -420,7 +293,7 @@ bool multiproc_read(struct multiproc *mp) {
 }
 
 void multiproc_feed(struct multiproc *mp, const char *name, const char *data, size_t len) {
-    struct file *f = NULL;
+    struct metrics_file *f = NULL;
     enum db_fault fault = len < MMAPDB_HEADER ? DB_SIZE : DB_OK;
     size_t used = fault == DB_OK ? db_used(data, len, &fault) : 0;
 
@@ -436,12 +309,12 @@ void multiproc_feed(struct multiproc *mp, const char *name, const char *data, si
         count_file(mp, fault);
         return;
     }
-    if (!is_same(f, data, used))
+    if (!metrics_file_is_same(f, data, used))
         forget_entries(mp);
     if (f == mp->file)
         begin_reading(mp);
     count_file(mp, parse(mp, f, data, used));
-    count_values(mp, f, data);
+    metrics_file_count(f, data, mp->stats.entry_fault);
 }
 
 void multiproc_write(struct multiproc *mp, struct page *page) {

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "now.h"
 #include "proc.h"
 
 #define MS UINT64_C(1000000)
@@ -23,13 +24,6 @@
 #define YOUNG_MAX 512
 /* More pids than this between two polls: looking at all processes is cheaper. */
 #define BURST_MAX 1024
-
-static uint64_t now_ns(void) {
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 * MS + (uint64_t)t.tv_nsec;
-}
 
 /* ---- Kernel events ---- */
 

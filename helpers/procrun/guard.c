@@ -14,6 +14,7 @@
 
 #include "err.h"
 #include "interrupt.h"
+#include "now.h"
 #include "reap.h"
 #include "start.h"
 
@@ -54,14 +55,14 @@ static void signal_tree(struct guardian *g, int sig, bool delivered) {
 }
 
 static void set_deadline(struct guardian *g, bool timed) {
-    g->deadline = timed ? monotonic_ns() + g->run->grace_ns : 0;
+    g->deadline = timed ? now_ns() + g->run->grace_ns : 0;
 }
 
 /* After a round of SIGINT: those that were passed over are looked at again, ever more seldom. */
 static void after_interrupt(struct guardian *g, bool passed_over) {
     if (g->pause < PAUSE_MAX_NS)
         g->pause *= 2;
-    g->next_look = passed_over ? monotonic_ns() + g->pause : 0;
+    g->next_look = passed_over ? now_ns() + g->pause : 0;
 }
 
 static void begin_interrupt(struct guardian *g, bool delivered) {
@@ -123,7 +124,7 @@ static void pass_on(struct guardian *g, const struct note *n) {
 
 static void record_end(struct guardian *g) {
     struct result *r = &g->run->result;
-    uint64_t wall = monotonic_ns() - g->began;
+    uint64_t wall = now_ns() - g->began;
     int status = g->reaper.command_status;
 
     if (WIFSIGNALED(status))
@@ -202,7 +203,7 @@ static void take_notes(struct guardian *g, int notes, int signals) {
 
 static void wait_for_news(const struct guardian *g, int notes, int signals) {
     struct pollfd fds[2] = {{.fd = notes, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
-    uint64_t now = monotonic_ns(), until = g->deadline, rest;
+    uint64_t now = now_ns(), until = g->deadline, rest;
     struct timespec t;
 
     if (g->next_look > 0 && (until == 0 || g->next_look < until))
@@ -242,9 +243,9 @@ static void hold_tree(struct guardian *g, int notes, int signals) {
         look_for_stop(g);
         wait_for_news(g, notes, signals);
         take_notes(g, notes, signals);
-        if (g->next_look > 0 && monotonic_ns() >= g->next_look)
+        if (g->next_look > 0 && now_ns() >= g->next_look)
             after_interrupt(g, interrupt_more(&g->interrupt));
-        if (g->deadline > 0 && monotonic_ns() >= g->deadline)
+        if (g->deadline > 0 && now_ns() >= g->deadline)
             escalate(g);
     }
 }

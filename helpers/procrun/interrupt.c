@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "now.h"
 #include "proc.h"
 #include "result.h"
 
@@ -71,7 +72,7 @@ bool interrupt_begin(struct interrupt *t, pid_t but) {
     struct pids all = {0};
 
     descend(t->rootfd, getpid(), &all);
-    t->began = monotonic_ns();
+    t->began = now_ns();
     t->target = xrealloc(t->target, all.n * sizeof(t->target[0]));
     t->targets = 0;
     for (size_t i = 0; i < all.n; i++) {
@@ -88,7 +89,7 @@ bool interrupt_begin(struct interrupt *t, pid_t but) {
 
 /* True when its turn has come: it is no wrapper, or was passed over for long enough. */
 static bool is_due(const struct interrupt *t, struct target *one, const struct pids *parents) {
-    uint64_t now = monotonic_ns(), half = t->grace_ns / 2;
+    uint64_t now = now_ns(), half = t->grace_ns / 2;
 
     if (now - t->began >= half)
         return true;

@@ -24,6 +24,7 @@
 
 #include "err.h"
 #include "guard.h"
+#include "now.h"
 #include "opt.h"
 #include "proc.h"
 #include "reap.h"
@@ -180,8 +181,8 @@ static bool is_same_ctrl_c(struct front *f, const struct signalfd_siginfo *info)
     if (info->ssi_signo != SIGINT)
         return false;
     if (info->ssi_code != SI_KERNEL)
-        return f->ctrl_c > 0 && monotonic_ns() - f->ctrl_c < SECOND;
-    f->ctrl_c = monotonic_ns();
+        return f->ctrl_c > 0 && now_ns() - f->ctrl_c < SECOND;
+    f->ctrl_c = now_ns();
     return false;
 }
 

@@ -23,13 +23,6 @@ int64_t epoch_ns(void) {
     return (int64_t)t.tv_sec * SECOND + t.tv_nsec;
 }
 
-uint64_t monotonic_ns(void) {
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 /* One write; a full disk in the middle of a run must not end the run. */
 static void put(struct result *r, struct buf *b) {
     ssize_t n;

@@ -32,9 +32,6 @@ struct ended {
 /* Nanoseconds since the epoch. */
 int64_t epoch_ns(void);
 
-/* Nanoseconds of the monotonic clock. */
-uint64_t monotonic_ns(void);
-
 /* Empties or creates the file and writes the first line; exits 3 with a message when it cannot. */
 void result_open(struct result *r, const char *path);
 

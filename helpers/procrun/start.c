@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "now.h"
 #include "proc.h"
 
 /* All but standard input, output and error: those that we opened are closed anyway, those that we
@@ -79,7 +80,7 @@ static int refuse(struct run *run, int reason) {
 }
 
 struct started start_command(struct run *run) {
-    struct started s = {.began = monotonic_ns(), .epoch = epoch_ns()};
+    struct started s = {.began = now_ns(), .epoch = epoch_ns()};
     pid_t self = getpid(), group = run->foreground ? getpgid(getppid()) : 0;
     int failure[2], reason = 0;
 

@@ -3,16 +3,11 @@
 
 #include <time.h>
 
+#include "now.h"
+
 #define SECOND UINT64_C(1000000000)
 /* A dear reading may take 1 / SHARE of the time. */
 #define SHARE 100
-
-uint64_t clock_now(void) {
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
-}
 
 /* A double is exact to the nanosecond for 100 days. */
 uint64_t slots_next(const struct slots *s) {
@@ -27,7 +22,7 @@ bool slots_wait(const struct slots *s) {
 }
 
 void slots_done(struct slots *s) {
-    uint64_t current = (uint64_t)((double)(clock_now() - s->start) * s->rate / 1e9);
+    uint64_t current = (uint64_t)((double)(now_ns() - s->start) * s->rate / 1e9);
 
     s->next++;
     if (current > s->end)

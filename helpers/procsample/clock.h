@@ -8,9 +8,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* ns of CLOCK_MONOTONIC. */
-uint64_t clock_now(void);
-
 /* Slot k is at start + k / rate: each is computed from the start, so that no error adds up. */
 struct slots {
     uint64_t start;  /* ns, monotonic */

@@ -22,6 +22,7 @@
 
 #include "clock.h"
 #include "err.h"
+#include "now.h"
 #include "options.h"
 #include "rows.h"
 #include "sampler.h"
@@ -70,7 +71,7 @@ static void write_header(struct sampler *s) {
     struct timespec t;
 
     (void)clock_gettime(CLOCK_REALTIME, &t);
-    s->slots.start = clock_now();
+    s->slots.start = now_ns();
     (void)uname(&host);
     buf_printf(out, "# started: %lld%09ld\n", (long long)t.tv_sec, t.tv_nsec);
     buf_printf(out, "# started_monotonic: %" PRIu64 "\n", s->slots.start);

@@ -7,6 +7,7 @@
 
 #include "buf.h"
 #include "err.h"
+#include "now.h"
 
 /* The tree is looked through, and its sockets are counted, at most this often: ns. */
 #define SCAN_INTERVAL UINT64_C(100000000)
@@ -125,7 +126,7 @@ static uint64_t read_tree(struct sampler *s, uint64_t t, unsigned want, uint64_t
 }
 
 bool sampler_sample(struct sampler *s) {
-    uint64_t at = slots_next(&s->slots), begin = clock_now(), pss_ns = 0, sockets_ns = 0, alive;
+    uint64_t at = slots_next(&s->slots), begin = now_ns(), pss_ns = 0, sockets_ns = 0, alive;
     bool pss = pace_is_due(&s->pss, at), sockets = pace_is_due(&s->sockets, at);
     unsigned want = s->opts->light ? METER_STAT_RSS : METER_DETAIL;
 
@@ -134,7 +135,7 @@ bool sampler_sample(struct sampler *s) {
         s->first = s->last;
     if (pace_is_due(&s->scan, at)) {
         scan(s);
-        pace_took(&s->scan, at, clock_now() - begin);
+        pace_took(&s->scan, at, now_ns() - begin);
     }
     if (pace_is_due(&s->detail, at)) {
         want |= METER_DETAIL;

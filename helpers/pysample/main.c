@@ -21,8 +21,12 @@
 
 #include "buf.h"
 #include "err.h"
+#include "launch.h"
+#include "now.h"
 #include "opt.h"
+#include "rights.h"
 #include "run.h"
+#include "sample.h"
 
 enum mode { RECORD, TREE, JSON, TOP };
 
@@ -252,23 +256,29 @@ static bool close_outputs(void) {
     return good;
 }
 
-/* One sample, as exact as it can be had in a short time. */
-static int once(struct session *s) {
+/* To a process that runs already, or not at all. */
+static void attach(struct session *s) {
     enum attach got = session_attach(s);
-    struct buf text = {0};
 
     if (got == A_DENIED) {
-        session_explain_denied(s, false);
-        return EX_FAIL;
+        rights_explain(s, false);
+        exit(EX_FAIL);
     }
     if (got != A_OK)
         die(EX_FAIL, "%d: %s", (int)s->pid, s->why);
+}
+
+/* Prints one sample, as exact as it can be had in a short time. */
+static void print_once(struct session *s) {
+    struct buf text = {0};
+    enum attach got;
+
     for (int k = 0; k < 50; k++) {
         uint64_t torn = s->torn;
 
         if (k)
             (void)usleep(2000);
-        got = session_sample(s, run_now(), 0);
+        got = sample_read(s, now_ns(), 0);
         if (got == A_REFUSED || got == A_GONE)
             die(EX_FAIL, "%d: %s", (int)s->pid, got == A_GONE ? "the process has ended" : s->why);
         if (got == A_OK && s->tasks.exact)
@@ -283,41 +293,32 @@ static int once(struct session *s) {
     if (text.len)
         (void)fwrite(text.data, 1, text.len, stdout);
     buf_free(&text);
-    return EX_DONE;
 }
 
 int main(int argc, char **argv) {
     static struct session s;
-    int status;
+    int status = EX_DONE;
 
     err_name("pysample");
     parse(argc, argv);
     if (opts.mode == RECORD)
         open_outputs();
     if (opts.run.command)
-        opts.run.pid = run_launch(opts.run.command);
+        opts.run.pid = launch(opts.run.command);
     if (session_open(&s, opts.run.pid) == A_GONE && !opts.run.command)
         die(EX_FAIL, "%d: %s", (int)opts.run.pid, s.why);
     s.stop = opts.run.stop;
+    if (!opts.run.command)
+        attach(&s);
     switch (opts.mode) {
     case TREE:
     case JSON:
-        status = once(&s);
+        print_once(&s);
         break;
     case TOP:
-        status = run_top(&s, &opts.run);
+        run_top(&s, &opts.run);
         break;
     default:
-        if (!opts.run.command) {
-            enum attach got = session_attach(&s);
-
-            if (got == A_DENIED) {
-                session_explain_denied(&s, false);
-                exit(EX_FAIL);
-            }
-            if (got != A_OK)
-                die(EX_FAIL, "%d: %s", (int)opts.run.pid, s.why);
-        }
         status = run_record(&s, &opts.run);
         if (!close_outputs())
             status = EX_FAIL;

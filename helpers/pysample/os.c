@@ -69,12 +69,13 @@ const char *os_marker(int call, char *space, size_t cap) {
     return space;
 }
 
-/* The numbers behind "NSpid:" in a status file; the last is the one in the innermost namespace. */
-static int ns_pids(const char *status, pid_t *last) {
-    const char *p = strstr(status, "\nNSpid:");
+int os_ns_pids(int dirfd, const char *name, pid_t *last) {
+    char status[8192];
+    const char *p;
     int n = 0;
 
-    if (!p)
+    if (proc_read(dirfd, name, status, sizeof(status)) <= 0 ||
+        (p = strstr(status, "\nNSpid:")) == NULL)
         return 0;
     p += strlen("\nNSpid:");
     while (*p == '\t' || *p == ' ') {
@@ -91,14 +92,12 @@ static int ns_pids(const char *status, pid_t *last) {
 }
 
 void os_open(struct os *o, int procfd) {
-    char status[8192];
     struct rlimit lim;
-    pid_t last = 0;
+    pid_t last;
 
     *o = (struct os){.procfd = procfd, .cap = 64};
     o->threads = xcalloc(o->cap, sizeof(*o->threads));
-    if (proc_read(procfd, "status", status, sizeof(status)) > 0)
-        o->foreign_ns = ns_pids(status, &last) > 1;
+    o->foreign_ns = os_ns_pids(procfd, "status", &last) > 1;
     /* Two files a thread. */
     if (getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < lim.rlim_max) {
         lim.rlim_cur = lim.rlim_max < 65536 ? lim.rlim_max : 65536;
@@ -130,12 +129,11 @@ struct search {
 
 static bool match_ns(long number, void *arg) {
     struct search *s = arg;
-    char name[64], status[8192];
-    pid_t last = 0;
+    char name[64];
+    pid_t last;
 
     (void)snprintf(name, sizeof(name), "task/%ld/status", number);
-    if (proc_read(s->procfd, name, status, sizeof(status)) > 0 && ns_pids(status, &last) > 0 &&
-        last == s->want) {
+    if (os_ns_pids(s->procfd, name, &last) > 0 && last == s->want) {
         s->found = (pid_t)number;
         return false;
     }

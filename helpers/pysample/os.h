@@ -46,6 +46,12 @@ struct os {
     uint32_t last; /* where the search begins: threads come in the same order */
 };
 
+/* How many numbers a process or thread has, one a pid namespace, outermost first: "NSpid:" of the
+ * status file `name` below `dirfd`; *last is set to the innermost. 0, and *last unset, when the
+ * file cannot be read or has none. */
+int os_ns_pids(int dirfd, const char *name, pid_t *last);
+
+/* `procfd`: /proc/PID, which must stay open. Raises the soft limit on open files. */
 void os_open(struct os *o, int procfd);
 void os_close(struct os *o);
 

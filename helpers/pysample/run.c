@@ -2,21 +2,21 @@
 #include "run.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "err.h"
+#include "now.h"
+#include "rights.h"
+#include "sample.h"
 #include "timed.h"
+#include "waiting.h"
 
 enum {
     WRITE_EVERY_S = 5, /* seconds between two writes of what there is, while they are cheap */
@@ -27,59 +27,12 @@ enum {
 
 static const uint64_t NS = 1000000000;
 
-uint64_t run_now(void) {
-    struct timespec ts;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * NS + (uint64_t)ts.tv_nsec;
-}
-
 static double own_cpu(void) {
     struct rusage ru;
 
     (void)getrusage(RUSAGE_SELF, &ru);
     return (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
            (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6;
-}
-
-static void block_signals(sigset_t *set, sigset_t *old) {
-    (void)sigemptyset(set);
-    (void)sigaddset(set, SIGINT);
-    (void)sigaddset(set, SIGTERM);
-    (void)sigaddset(set, SIGHUP);
-    (void)sigaddset(set, SIGCHLD);
-    (void)sigaddset(set, SIGIO);
-    (void)sigprocmask(SIG_BLOCK, set, old);
-}
-
-pid_t run_launch(char **command) {
-    int fds[2], failed = 0;
-    ssize_t n;
-    pid_t pid;
-
-    if (pipe2(fds, O_CLOEXEC) != 0)
-        die(EX_FAIL, "pipe:");
-    pid = fork();
-    if (pid < 0)
-        die(EX_FAIL, "fork:");
-    if (pid == 0) {
-        (void)close(fds[0]);
-        (void)execvp(command[0], command);
-        failed = errno;
-        n = write(fds[1], &failed, sizeof(failed));
-        _exit(n == sizeof(failed) ? 127 : 126);
-    }
-    (void)close(fds[1]);
-    do
-        n = read(fds[0], &failed, sizeof(failed));
-    while (n < 0 && errno == EINTR);
-    (void)close(fds[0]);
-    if (n > 0) {
-        (void)waitpid(pid, NULL, 0);
-        errno = failed;
-        die(EX_FAIL, "%s:", command[0]);
-    }
-    return pid;
 }
 
 /* A sampler that waits for a processor samples when the target does not run. Asks for a little more
@@ -102,13 +55,9 @@ struct recorder {
     uint64_t random;
     uint64_t next_attach, next_write;
     unsigned int lost;
-    bool was_attached, gone, stopped;
-    int follow_fd;    /* inotify, -1 = none: SIGIO when the file followed was written to */
-    bool early;       /* the next sample is taken for that, before its time */
+    bool was_attached, gone;
     bool taken_views; /* the shares are those of the last sample read */
     bool taken;       /* shares of a sample wait for their time */
-    bool forwarded;   /* a signal was passed on to the command: the next one ends the sampling */
-    int status;       /* of the command */
 };
 
 static double uniform(uint64_t *state) {
@@ -136,7 +85,7 @@ static bool write_text(struct recorder *r, const struct output *o) {
 }
 
 static bool write_all(struct recorder *r, uint64_t end) {
-    uint64_t began = run_now(), took;
+    uint64_t began = now_ns(), took;
     bool ok = true;
 
     r->info.elapsed_s = (double)(end - r->start) / 1e9;
@@ -155,68 +104,10 @@ static bool write_all(struct recorder *r, uint64_t end) {
         out_summary(r->s, &r->info, &r->text);
         ok &= write_text(r, r->opt->summary);
     }
-    took = run_now() - began;
+    took = now_ns() - began;
     r->next_write =
         began + (took * WRITE_SHARE > WRITE_EVERY_S * NS ? took * WRITE_SHARE : WRITE_EVERY_S * NS);
     return ok;
-}
-
-/* Another sampler's file, which it writes to once a sample: the moment to sample is when it does.
- */
-static int follow(const char *path) {
-    int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-
-    if (fd < 0 || inotify_add_watch(fd, path, IN_MODIFY) < 0)
-        die(EX_FAIL, "%s:", path);
-    if (fcntl(fd, F_SETOWN, getpid()) != 0 || fcntl(fd, F_SETFL, O_NONBLOCK | O_ASYNC) != 0)
-        die(EX_FAIL, "%s: fcntl:", path);
-    return fd;
-}
-
-static void drain(int fd) {
-    char events[4096];
-
-    while (read(fd, events, sizeof(events)) > 0)
-        continue;
-}
-
-/* Sleeps until `at`, or until the file followed was written to; true when a signal that ends the
- * sampling came. */
-static bool sleep_until(struct recorder *r, const sigset_t *set, uint64_t at) {
-    for (;;) {
-        uint64_t now = run_now(), left = at > now ? at - now : 0;
-        struct timespec ts = {.tv_sec = (time_t)(left / NS), .tv_nsec = (long)(left % NS)};
-        siginfo_t info;
-        int sig = sigtimedwait(set, &info, &ts);
-
-        if (sig < 0 && errno == EAGAIN)
-            return false;
-        if (sig < 0)
-            continue;
-        if (sig == SIGIO) {
-            drain(r->follow_fd);
-            r->early = true;
-            return false;
-        }
-        if (sig == SIGCHLD) {
-            if (r->opt->command && waitpid(r->opt->pid, &r->status, WNOHANG) == r->opt->pid) {
-                r->gone = true;
-                r->info.exit_status =
-                    WIFEXITED(r->status) ? WEXITSTATUS(r->status) : 128 + WTERMSIG(r->status);
-                return true;
-            }
-            continue;
-        }
-        if (!r->opt->command || r->forwarded) {
-            r->stopped = true;
-            return true;
-        }
-        /* A launched command gets the signal too, and is sampled to its end; one typed at the
-         * terminal it has got already. */
-        r->forwarded = true;
-        if (info.si_code != SI_KERNEL)
-            (void)kill(r->opt->pid, sig);
-    }
 }
 
 /* The process has ended; where it was one below the command, the command itself goes on. */
@@ -243,7 +134,7 @@ static void attach(struct recorder *r, uint64_t now) {
     case A_REFUSED:
         die(EX_FAIL, "%d: %s", (int)r->s->pid, r->s->why);
     case A_DENIED:
-        session_explain_denied(r->s, r->opt->command != NULL);
+        rights_explain(r->s, r->opt->command != NULL);
         exit(EX_FAIL);
     case A_GONE:
         lost_target(r);
@@ -258,13 +149,13 @@ static void attach(struct recorder *r, uint64_t now) {
 }
 
 /* A sample of stacks alone, for the file of samples. */
-static void sample_stacks(struct recorder *r, uint64_t now) {
+static void take_stacks(struct recorder *r, uint64_t now) {
     if (!r->s->attached) {
         attach(r, now);
         if (!r->s->attached)
             return;
     }
-    switch (session_stacks(r->s)) {
+    switch (sample_stacks(r->s)) {
     case A_OK:
         r->lost = 0;
         timed_add(r->timed, r->s, r->s->read_ns);
@@ -278,7 +169,7 @@ static void sample_stacks(struct recorder *r, uint64_t now) {
     }
 }
 
-static void sample(struct recorder *r, uint64_t now) {
+static void take_sample(struct recorder *r, uint64_t now) {
     uint64_t middle = r->last + (now - r->last) / 2;
 
     /* A sample stands for the time from half way to the one before to half way to the one after;
@@ -296,7 +187,7 @@ static void sample(struct recorder *r, uint64_t now) {
             return;
         }
     }
-    switch (session_sample(r->s, now, now - r->last)) {
+    switch (sample_read(r->s, now, now - r->last)) {
     case A_OK:
         r->lost = 0;
         if (!r->s->same || !r->taken_views)
@@ -326,24 +217,23 @@ static void sample(struct recorder *r, uint64_t now) {
 }
 
 int run_record(struct session *s, const struct run_options *opt) {
-    struct recorder r = {.s = s,
-                         .opt = opt,
-                         .follow_fd = -1,
-                         .info = {.rate_asked = opt->rate, .exit_status = -1, .loop = "none"}};
+    struct recorder r = {
+        .s = s, .opt = opt, .info = {.rate_asked = opt->rate, .exit_status = -1, .loop = "none"}};
     double period = 1e9 / opt->rate;
+    enum wakeup wakeup = WAKEUP_DUE;
     time_t wall = time(NULL);
-    sigset_t set, old;
+    struct waiting waiting;
     struct tm tm;
     bool ok;
 
-    block_signals(&set, &old);
+    waiting_open(&waiting, opt->command ? opt->pid : 0, opt->follow_file);
     /* A pipe without a reader is an error like any other; the command keeps what it was given. */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)prctl(PR_SET_TIMERSLACK, 1);
     raise_priority();
     (void)strftime(r.info.started, sizeof(r.info.started), "%Y-%m-%dT%H:%M:%SZ",
                    gmtime_r(&wall, &tm));
-    r.start = r.last = r.boundary = run_now();
+    r.start = r.last = r.boundary = now_ns();
     r.random = (r.start ^ (uint64_t)opt->pid << 32) | 1;
     r.end = opt->duration_ns ? r.start + opt->duration_ns : UINT64_MAX;
     r.next_write = r.start + NS;
@@ -352,8 +242,6 @@ int run_record(struct session *s, const struct run_options *opt) {
         views_take_text(&s->views, "[startup]");
         r.taken = true;
     }
-    if (opt->follow_file)
-        r.follow_fd = follow(opt->follow_file);
     if (opt->samples)
         r.timed = timed_open(opt->samples);
     ok = write_all(&r, r.start);
@@ -363,41 +251,38 @@ int run_record(struct session *s, const struct run_options *opt) {
         at = r.start + (uint64_t)(((double)r.slot + uniform(&r.random)) * period);
         if (at > r.end)
             at = r.end;
-        r.early = false;
-        if (sleep_until(&r, &set, at))
+        wakeup = waiting_until(&waiting, at);
+        if (wakeup == WAKEUP_STOPPED || wakeup == WAKEUP_ENDED)
             break;
-        now = run_now();
+        now = now_ns();
         if (now >= r.end)
             break;
         if (r.timed)
-            sample_stacks(&r, now);
+            take_stacks(&r, now);
         else
-            sample(&r, now);
+            take_sample(&r, now);
         if (strcmp(r.info.loop, "none") == 0 && s->attached)
             r.info.loop = session_loop(s);
         if (now >= r.next_write)
             ok = write_all(&r, r.boundary); /* up to where time is accounted for */
         /* Slots that have passed meanwhile are missed, not made up for. Never more than half of a
          * processor: where a sample takes longer than half a period, the rate sinks. */
-        at = run_now();
+        at = now_ns();
         slot = (uint64_t)((double)(at - r.start + (at - now)) / period);
         if (slot > r.slot + 1)
             r.info.missed += slot - r.slot - 1;
-        r.slot = slot > r.slot ? slot : r.slot + !r.early;
+        r.slot = slot > r.slot ? slot : r.slot + (wakeup != WAKEUP_WRITTEN);
     }
-    r.last = run_now();
+    r.last = now_ns();
     views_add(&s->views, r.last - r.boundary);
-    if (opt->command && r.info.exit_status < 0 && !r.stopped && opt->duration_ns == 0) {
-        /* Gone, but not yet waited for. */
-        if (waitpid(opt->pid, &r.status, 0) == opt->pid)
-            r.info.exit_status =
-                WIFEXITED(r.status) ? WEXITSTATUS(r.status) : 128 + WTERMSIG(r.status);
-    }
+    /* Gone, but perhaps not yet waited for. */
+    if (wakeup != WAKEUP_STOPPED && opt->duration_ns == 0)
+        waiting_reap(&waiting);
+    r.info.exit_status = waiting.exit_status;
     r.info.complete = true;
     ok &= write_all(&r, r.last);
     buf_free(&r.text);
-    if (r.follow_fd >= 0)
-        (void)close(r.follow_fd);
+    waiting_close(&waiting);
     if (r.timed)
         ok &= timed_close(r.timed);
     if (!ok)

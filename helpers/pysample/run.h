@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Sampling over time: the timer, signals, the launched command, and writing what there is as it
- * goes.
+ * Sampling over time, to files that are written as it goes or to a screen.
  */
 #ifndef PYSAMPLE_RUN_H
 #define PYSAMPLE_RUN_H
@@ -20,15 +19,11 @@ struct run_options {
     bool stop; /* stop the thread that holds the GIL while it is read */
 };
 
-/* Starts the command; returns its pid. Does not return when it cannot be executed. */
-pid_t run_launch(char **command);
-
 /* Samples to the end and writes the files. Returns the exit status of pysample. */
 int run_record(struct session *s, const struct run_options *opt);
 
-/* A screen that is refreshed until q or a signal. */
-int run_top(struct session *s, const struct run_options *opt);
-
-uint64_t run_now(void);
+/* A screen that is refreshed until q, a signal or the end of the process. A layout that is not as
+ * expected ends the program (exit 3). */
+void run_top(struct session *s, const struct run_options *opt);
 
 #endif

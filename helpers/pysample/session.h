@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * A target: attaching to it, and one sample of it.
+ * A target: the process, attached to, with the parts that read it. Reading it: sample.h.
  */
 #ifndef PYSAMPLE_SESSION_H
 #define PYSAMPLE_SESSION_H
@@ -48,29 +48,19 @@ struct session {
 
 /* Opens /proc/PID. A_GONE: there is no such process. */
 enum attach session_open(struct session *s, pid_t pid);
-/* Goes over to another process, not yet attached to; sums are kept. */
+/* Goes over to another process, not yet attached to; sums are kept. Results as above. */
 enum attach session_adopt(struct session *s, pid_t pid);
 /* A process below `pid` that has Python mapped, 0 = none. */
 pid_t session_find_below(pid_t pid);
-/* Looks for Python in it; may be called again after A_NOT_YET. `why` is filled unless A_OK. */
+/* Looks for Python in it and reads it for the first time; may be called again after A_NOT_YET.
+ * `why` is filled unless A_OK. */
 enum attach session_attach(struct session *s);
 /* Forgets what was attached to (the process has executed another program); sums are kept. */
 void session_detach(struct session *s);
 void session_close(struct session *s);
 
-/* Takes a sample; `now` in ns, `interval` since the one before. A_OK; A_GONE: the process ended;
- * A_NOT_YET: nothing could be read; A_REFUSED: the layout check failed. */
-enum attach session_sample(struct session *s, uint64_t now, uint64_t interval);
-
-/* Reads the threads' stacks alone, as fast as can be: no states, no tasks, no views; `read_ns` is
- * when. Results as above. */
-enum attach session_stacks(struct session *s);
-
 /* Whether the process is still there (a zombie is not). */
 bool session_alive(const struct session *s);
-
-/* The line that tells how to get the right to read a process. */
-void session_explain_denied(const struct session *s, bool launched);
 
 /* What runs the event loop: "asyncio", "uvloop", "none". */
 const char *session_loop(struct session *s);

@@ -131,6 +131,14 @@ struct task *task_add(struct tasks *t, uint64_t addr) {
     return &t->list[t->n++];
 }
 
+/* Keeps nothing of what was read of it; `mark` is where its chain begins. */
+static void set_torn(struct tasks *t, struct task *k, uint32_t mark) {
+    k->state = T_TORN;
+    k->n = 0;
+    k->leaf = k->work = k->self = k->exec_frame = 0;
+    t->nchain = mark;
+}
+
 static void take_task(struct tasks *t, uint64_t addr) {
     uint32_t mark = t->nchain, known;
     struct task *k;
@@ -144,10 +152,7 @@ static void take_task(struct tasks *t, uint64_t addr) {
         t->nchain = mark;
         return;
     case V_TORN:
-        k->state = T_TORN;
-        k->n = 0;
-        k->leaf = k->work = k->self = k->exec_frame = 0;
-        t->nchain = mark;
+        set_torn(t, k, mark);
         break;
     case V_OK:
         break;
@@ -219,10 +224,7 @@ static void retry_torn(struct tasks *t) {
             case V_OK:
                 break;
             case V_TORN:
-                k->state = T_TORN;
-                k->n = 0;
-                k->leaf = k->work = k->self = k->exec_frame = 0;
-                t->nchain = mark;
+                set_torn(t, k, mark);
                 break;
             case V_SKIP:
                 /* Finished meanwhile: it was there when the sample was taken, but what it did is

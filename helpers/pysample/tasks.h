@@ -82,7 +82,7 @@ struct tasks {
     uint32_t ncurrent, cap_current;
     struct addr_map by_addr, by_key;
     bool same;  /* proven unchanged since the last sample */
-    bool exact; /* what is here was proven exact (set by the caller after threads_after) */
+    bool exact; /* what is here was proven exact (set by the caller after threadstate_after) */
     uint32_t nloops;
     uint64_t read_ns; /* when last read in full */
     uint64_t retries, torn;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The Python stacks of all threads of all interpreters.
+ * The threads of all interpreters, each with its state (threadstate.h) and its Python stack
+ * (pystack.h), in this sample and in the one before.
  */
 #ifndef PYSAMPLE_THREADS_H
 #define PYSAMPLE_THREADS_H
@@ -74,6 +75,7 @@ struct threads {
     void *outer_arg;
 };
 
+/* `runtime`: address of _PyRuntime. The parts must stay open until threads_close. */
 void threads_open(struct threads *t, struct world *w, struct codes *codes, struct os *os,
                   uint64_t runtime);
 void threads_close(struct threads *t);
@@ -81,20 +83,12 @@ void threads_close(struct threads *t);
 /* Whether an interpreter is there and has begun to run Python. */
 bool threads_ready(struct threads *t);
 
-/* First in a sample, before any memory is read: what the kernel says of the threads known. True:
- * all of them slept through since the last sample, so that nothing in the process can have changed.
- */
-bool threads_before(struct threads *t);
-
 /* Reads the memory of the threads that hold a GIL, which alone can change their stacks, before
  * anything else; the next threads_read takes it from there. */
 void threads_holders(struct threads *t);
 
-/* Reads all threads. False: no interpreter could be read. */
+/* Reads all threads, at most THREADS_MAX of INTERPS_MAX interpreters. A stack that is not whole
+ * after four readings is marked torn. False: no interpreter could be read. */
 bool threads_read(struct threads *t);
-
-/* Last in a sample: whether threads that were asleep before still are, so that what was read is
- * exact. */
-void threads_after(struct threads *t);
 
 #endif

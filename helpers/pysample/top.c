@@ -15,6 +15,8 @@
 
 #include "err.h"
 #include "frametext.h"
+#include "now.h"
+#include "sample.h"
 
 enum { REDRAW_MS = 1000, LEADERS = 8 };
 
@@ -143,7 +145,7 @@ static uint32_t leaders(struct session *s, struct buf *out, size_t columns) {
 static bool wait_input(const sigset_t *set, uint64_t at, bool *input) {
     siginfo_t info;
     const struct timespec now_only = {0};
-    uint64_t now = run_now();
+    uint64_t now = now_ns();
     struct pollfd fd = {.fd = *input ? STDIN_FILENO : -1, .events = POLLIN};
     char key;
 
@@ -158,35 +160,29 @@ static bool wait_input(const sigset_t *set, uint64_t at, bool *input) {
     return sigtimedwait(set, &info, &now_only) > 0;
 }
 
-int run_top(struct session *s, const struct run_options *opt) {
+void run_top(struct session *s, const struct run_options *opt) {
     uint64_t period = (uint64_t)(1e9 / (opt->rate < 500 ? opt->rate : 500)), begin, next_draw, last,
              now;
-    enum attach got = session_attach(s);
+    enum attach got = A_OK;
     bool input = true, quit = false;
     struct buf text = {0};
     struct screen sc;
     uint32_t lines;
     sigset_t set;
 
-    if (got == A_DENIED) {
-        session_explain_denied(s, false);
-        return EX_FAIL;
-    }
-    if (got != A_OK)
-        die(EX_FAIL, "%d: %s", (int)s->pid, s->why);
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGINT);
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGHUP);
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
     screen_open(&sc);
-    begin = last = run_now();
+    begin = last = now_ns();
     next_draw = begin + REDRAW_MS * 200000ULL;
     while (!quit) {
-        now = run_now();
+        now = now_ns();
         if (opt->duration_ns && now - begin > opt->duration_ns)
             break;
-        got = session_sample(s, now, now - last);
+        got = sample_read(s, now, now - last);
         if (got == A_GONE || got == A_REFUSED)
             break;
         if (got == A_OK) {
@@ -210,5 +206,4 @@ int run_top(struct session *s, const struct run_options *opt) {
     buf_free(&text);
     if (got == A_REFUSED)
         die(EX_FAIL, "%d: %s", (int)s->pid, s->why);
-    return EX_DONE;
 }

@@ -62,7 +62,7 @@ void views_take_text(struct views *v, const char *text);
 /* Adds `ns` of time to the shares last taken. */
 void views_add(struct views *v, uint64_t ns);
 
-/* Moves time to [runnable], by what the kernel told since. Once after threads_before. */
+/* Moves time to [runnable], by what the kernel told since. Once after threadstate_before. */
 void views_settle(struct views *v);
 
 /* The stack of a node as text, frames separated by ';'. */

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# The only code that knows the loader: how it is launched, found, watched and stopped, and the stand-ins it talks to.
+# The only code that knows the loader: how it is launched, found, watched and stopped.
 # shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 
 LOADER_CMD=()
@@ -7,7 +7,6 @@ MORE_ARGS=()
 # What a target adds to the launch: variables for the loader alone, flags for its procrun.
 LOADER_VARIABLES=()
 PROCRUN_FLAGS=()
-STANDINS=()
 
 # ---- which loader, which workspace --------------------------------------------------------------------------------
 
@@ -34,16 +33,9 @@ target_check() {
     if [[ -n $WORKSPACE ]]; then
         [[ -r $WORKSPACE/config.yaml ]] ||
             die 2 no-workspace "WORKSPACE: no config.yaml in '$WORKSPACE'. Name the folder that holds config.yaml and .env"
-        return 0
+    else
+        standins_check
     fi
-    case $EMBEDDINGS in
-        hash | minilm) ;;
-        *) die 2 bad-option "EMBEDDINGS: not hash or minilm: '$EMBEDDINGS'" ;;
-    esac
-    case $FILES in
-        100 | 1000 | 3000) ;;
-        *) die 2 bad-option "FILES: not 100, 1000 or 3000: '$FILES'" ;;
-    esac
 }
 
 # target_prepare: what a launch needs and may have to be built first: LOADER_CMD, the user's own (LOADER, or a LOADER_PYTHON that
@@ -58,10 +50,7 @@ target_prepare() {
         need_loader_env
         LOADER_CMD=("$LOADER_ENV_PYTHON" -m qdrant_loader.cli.cli)
     fi
-    if [[ -z $WORKSPACE ]]; then
-        corpus_make
-        [[ $EMBEDDINGS != minilm ]] || need_minilm
-    fi
+    [[ -n $WORKSPACE ]] || standins_prepare
 }
 
 # target_workspace: WORKSPACE_DIR, the user's own or an embedded one with stand-ins; LOADER_ARGS.
@@ -89,66 +78,6 @@ workspace_hash() {
         sed -E 's#https?://[^"[:space:]]*##; s#file://[^"[:space:]]*##' "$WORKSPACE_DIR/config.yaml"
         [[ -z ${CORPUS-} ]] || cat "$CORPUS/../manifest.tsv"
     } | sha256sum | cut -c1-16
-}
-
-# ---- stand-ins ----------------------------------------------------------------------------------------------------
-
-# standin_start NAME ARGUMENT…: sets REPLY to its URL. It ends with this shell (--parent), so no subshell may call this.
-standin_start() {
-    local name=$1 ready=$TMP/$1.ready python=$TOOLS_PYTHON
-    shift
-    [[ $name != embeddings || $EMBEDDINGS != minilm ]] || python=$MINILM_PYTHON
-    set -m
-    "$python" "$ROOT/scripts/standin/$name.py" --parent $$ --ready-file "$ready" \
-        --counts-file "$RUN/raw/$name.counts.json" "$@" </dev/null >>"$RUN/log/standin-$name.log" 2>&1 &
-    STANDINS+=($!)
-    set +m
-    at_exit end_process $! TERM 3
-    until [[ -s $ready ]]; do
-        stop_if_asked
-        alive "${STANDINS[-1]}" ||
-            die 3 standin-failed "the $name stand-in did not start: $(tail -n 1 "$RUN/log/standin-$name.log")"
-        pause 0.05
-    done
-    REPLY=$(jq -r .url "$ready")
-}
-
-standins_start() {
-    standin_start qdrant --dir "$TMP/qdrant"
-    QDRANT_URL=$REPLY
-    standin_start embeddings --model "$EMBEDDINGS" --latency-ms "$LATENCY"
-    EMBEDDINGS_URL=$REPLY
-}
-
-# standin_count PATH: a number out of what the Qdrant stand-in counted, read from its engine now; n/a without one.
-qdrant_points() {
-    if [[ -n ${QDRANT_URL-} ]]; then
-        curl -sf --max-time 2 "$QDRANT_URL/_standin/counts" | jq -r '.points // "n/a"' || printf 'n/a\n'
-    else
-        printf 'n/a\n'
-    fi
-}
-
-# corpus_key: a corpus depends on the packages it is made of and on the code that makes it.
-corpus_key() {
-    {
-        cat "$ROOT"/scripts/env/loader*.txt "$ROOT/scripts/standin/corpus.py" "$ROOT/scripts/standin/docstrings.py"
-    } | sha256sum | cut -c1-16
-}
-
-# corpus_make: CORPUS, FILES real text files, made once and kept beside the environments.
-corpus_make() {
-    need_loader_env
-    local dir
-    dir=$CACHE/corpus-$FILES-$(corpus_key)
-    CORPUS=$dir/files
-    [[ -e $dir/manifest.tsv ]] && return 0
-    say "making a corpus of $FILES text files in $dir"
-    rm -rf "$dir.new.$$"
-    mkdir -p "$dir.new.$$"
-    "$TOOLS_PYTHON" "$ROOT/scripts/standin/corpus.py" --files "$FILES" --loader-python "$LOADER_ENV_PYTHON" \
-        "$dir.new.$$/files" >"$dir.new.$$/manifest.tsv"
-    mv -T "$dir.new.$$" "$dir" 2>/dev/null || rm -rf "$dir.new.$$"
 }
 
 # ---- the loader's process -----------------------------------------------------------------------------------------
@@ -318,12 +247,6 @@ target_counts() {
     CHUNKS=$chunks
     CHUNKS_FAILED=$failed
     run_set documents "$documents" chunks "$chunks" chunks_failed "$failed" qdrant_points "$points"
-}
-
-standins_end() {
-    local pid
-    for pid in "${STANDINS[@]}"; do end_process "$pid" TERM 3; done
-    STANDINS=()
 }
 
 # loader_last_words: the last thing it said, for a message.

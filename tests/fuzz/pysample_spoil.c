@@ -13,6 +13,7 @@
 
 #include "err.h"
 #include "pysample/out.h"
+#include "pysample/sample.h"
 
 struct chaos {
     uint64_t state;
@@ -85,7 +86,7 @@ int main(int argc, char **argv) {
         s.mem.readv = readv_spoiled;
         s.mem.image = &chaos;
         /* Time leaps, so that nothing is taken as unchanged. */
-        (void)session_sample(&s, (uint64_t)i * 1000000000, 1000000);
+        (void)sample_read(&s, (uint64_t)i * 1000000000, 1000000);
         views_take(&s.views);
         views_add(&s.views, 1000000);
         if (i % 16 == 0) {
