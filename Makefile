@@ -18,14 +18,17 @@ LIB_OBJ := $(LIB_SRC:helpers/%.c=$(BUILD)/obj/%.o)
 # A helper is one .c file, or a folder of its own name where it outgrew one.
 TOOLS := $(patsubst helpers/%.c,%,$(wildcard helpers/*.c)) \
 	$(filter-out lib,$(patsubst helpers/%/main.c,%,$(wildcard helpers/*/main.c)))
-# The exporter is the one helper that needs libraries which a machine may not have; `make metrics` installs them.
-LEFT_OUT := $(if $(and $(wildcard /usr/include/microhttpd.h),$(wildcard /usr/include/zlib.h)),,loader_exporter)
+# Two helpers need libraries that a machine may not have; `make metrics` and `make export` install them.
+ZLIB := $(wildcard /usr/include/zlib.h)
+PROTOC := $(and $(wildcard /usr/include/protobuf-c/protobuf-c.h),$(shell command -v protoc-c))
+LEFT_OUT := $(strip $(if $(and $(wildcard /usr/include/microhttpd.h),$(ZLIB)),,loader_exporter) \
+	$(if $(and $(PROTOC),$(ZLIB)),,stackexport))
 BINS := $(patsubst %,$(BUILD)/bin/%,$(filter-out $(LEFT_OUT),$(TOOLS)))
 SCRIPTS := $(filter-out lib plots shim standin env %.map %.tsv,$(notdir $(wildcard scripts/*)))
 
 LDLIBS_flamegraph := -lm
 LDLIBS_loader_exporter := -lmicrohttpd -lz -lcrypt
-LDLIBS_stackexport := -lz
+LDLIBS_stackexport := -lz -lprotobuf-c
 LDLIBS_stackfold := -ldl
 
 Q := $(if $(V),,@)
@@ -40,17 +43,17 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 .SECONDEXPANSION:
 
 helpers: $(BINS)
-	$(if $(LEFT_OUT),$(Q)echo 'helpers: left out $(LEFT_OUT): it needs libmicrohttpd-dev and zlib1g-dev')
+	$(if $(LEFT_OUT),$(Q)echo 'helpers: left out for want of libraries: $(LEFT_OUT) (make metrics and make export install them)')
 
 # Targets of the same name as a script, all alike. A script that needs the helpers builds them itself, after it has
 # installed the compiler where there was none. It is told to end when make is killed.
-RUN := setpriv --pdeathsig TERM
+TIED := setpriv --pdeathsig TERM
 $(SCRIPTS):
-	$(Q)$(RUN) scripts/$@
+	$(Q)$(TIED) scripts/$@
 test-helpers:
-	$(Q)SUITE=helpers $(RUN) scripts/test
+	$(Q)SUITE=helpers $(TIED) scripts/test
 test-full:
-	$(Q)SUITE=full $(RUN) scripts/test
+	$(Q)SUITE=full $(TIED) scripts/test
 clean:
 	$(Q)rm -rf build
 
@@ -59,6 +62,15 @@ $(BUILD)/obj/%.o: helpers/%.c
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 # Text that a helper carries inside (.incbin, which -MMD does not see).
 $(BUILD)/obj/flamegraph/text.o: $(wildcard helpers/flamegraph/*.css helpers/flamegraph/*.js)
+# pprof's messages: code that protobuf-c makes.
+$(BUILD)/gen/profile.pb-c.c: helpers/stackexport/profile.proto
+	$(Q)mkdir -p $(@D)
+	$(Q)protoc-c --c_out=$(@D) --proto_path=$(<D) $<
+$(BUILD)/gen/profile.pb-c.o: $(BUILD)/gen/profile.pb-c.c
+	$(Q)$(CC) $(CFLAGS) -w -c -o $@ $<
+$(BUILD)/obj/stackexport/pprof.o: $(BUILD)/gen/profile.pb-c.c
+$(BUILD)/obj/stackexport/pprof.o: override CPPFLAGS += -I$(BUILD)/gen
+$(BUILD)/bin/stackexport: $(BUILD)/gen/profile.pb-c.o
 # Kept up to date by rebuilding it whole: `ar r` would keep the members of deleted sources.
 $(BUILD)/libhelpers.a: $(LIB_OBJ)
 	$(Q)rm -f $@

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * pprof's format: https://github.com/google/pprof/blob/main/proto/profile.proto, compressed with
- * gzip. Its field numbers are all that is needed of it: writing them takes fewer lines than using a
- * protocol buffer library, and no library.
+ * pprof's format (profile.proto), compressed with gzip. A message may be written piece by piece:
+ * what repeats adds up, so that a profile is never in memory twice.
  */
 #include "export.h"
 
@@ -12,110 +11,142 @@
 #include <zlib.h>
 
 #include "err.h"
+#include "profile.pb-c.h"
 #include "utf8.h"
 
-static void put_varint(struct buf *b, uint64_t v) {
-    for (; v >= 0x80; v >>= 7)
-        buf_addc(b, (char)(v | 0x80));
-    buf_addc(b, (char)v);
-}
+static void put(struct buf *b, const Pprof__Profile *piece) {
+    size_t size = pprof__profile__get_packed_size(piece);
 
-static void put_number(struct buf *b, unsigned field, uint64_t v) {
-    put_varint(b, field << 3);
-    put_varint(b, v);
-}
-
-static void put_bytes(struct buf *b, unsigned field, const struct buf *v) {
-    put_varint(b, field << 3 | 2);
-    put_varint(b, v->len);
-    if (v->len > 0)
-        buf_add(b, v->data, v->len);
+    buf_reserve(b, size);
+    b->len += pprof__profile__pack(piece, (uint8_t *)b->data + b->len);
 }
 
 /* A string's place in string_table, where 0 is the empty one. */
-static uint64_t string_index(struct intern *strings, const char *s, size_t len) {
-    return len > 0 ? intern(strings, s, len) : 0;
+static int64_t string_index(struct intern *strings, const char *s, size_t len) {
+    return len > 0 ? (int64_t)intern(strings, s, len) : 0;
 }
 
-static void put_value_type(struct buf *b, unsigned field, struct intern *strings, const char *type,
+static void put_value_type(struct buf *b, struct intern *strings, const char *type,
                            const char *unit) {
-    struct buf v = {0};
+    Pprof__Profile profile = PPROF__PROFILE__INIT;
+    Pprof__ValueType value = PPROF__VALUE_TYPE__INIT, *one = &value;
 
-    put_number(&v, 1, string_index(strings, type, strlen(type)));
-    put_number(&v, 2, string_index(strings, unit, strlen(unit)));
-    put_bytes(b, field, &v);
-    buf_free(&v);
+    value.type = string_index(strings, type, strlen(type));
+    value.unit = string_index(strings, unit, strlen(unit));
+    profile.n_sample_type = 1;
+    profile.sample_type = &one;
+    put(b, &profile);
+}
+
+static void put_period(struct buf *b, struct intern *strings, const char *type, uint64_t ns) {
+    Pprof__Profile profile = PPROF__PROFILE__INIT;
+    Pprof__ValueType value = PPROF__VALUE_TYPE__INIT;
+
+    value.type = string_index(strings, type, strlen(type));
+    value.unit = string_index(strings, "nanoseconds", strlen("nanoseconds"));
+    profile.period_type = &value;
+    profile.period = (int64_t)ns;
+    put(b, &profile);
 }
 
 static void pprof_stack(struct walk *w, uint64_t weight) {
-    struct buf sample = {0};
+    Pprof__Profile profile = PPROF__PROFILE__INIT;
+    Pprof__Sample sample = PPROF__SAMPLE__INIT, *one = &sample;
+    int64_t value[2];
 
     w->more.len = 0;
-    for (uint32_t i = w->depth; i-- > 0;) /* the innermost first */
-        put_varint(&w->more, w->path[i]);
-    put_bytes(&sample, 1, &w->more);
-    w->more.len = 0;
-    put_varint(&w->more, walk_round(w, &w->samples, weight, 1));
+    for (uint32_t i = w->depth; i-- > 0;) {
+        uint64_t id = w->path[i];
+
+        buf_add(&w->more, &id, sizeof(id));
+    }
+    sample.n_location_id = w->depth;
+    sample.location_id = (uint64_t *)(void *)w->more.data;
+    value[sample.n_value++] = (int64_t)walk_round(w, &w->samples, weight, 1);
     if (w->period)
-        put_varint(&w->more, walk_round(w, &w->times, weight, w->period));
-    put_bytes(&sample, 2, &w->more);
-    put_bytes(&w->out, 2, &sample);
-    buf_free(&sample);
+        value[sample.n_value++] = (int64_t)walk_round(w, &w->times, weight, w->period);
+    sample.value = value;
+    profile.n_sample = 1;
+    profile.sample = &one;
+    put(&w->out, &profile);
+}
+
+static void put_function(struct buf *b, uint64_t id, int64_t name, int64_t file) {
+    Pprof__Profile profile = PPROF__PROFILE__INIT;
+    Pprof__Function function = PPROF__FUNCTION__INIT, *one = &function;
+
+    function.id = id;
+    function.name = function.system_name = name;
+    function.filename = file;
+    profile.n_function = 1;
+    profile.function = &one;
+    put(b, &profile);
+}
+
+static void put_location(struct buf *b, uint64_t id, uint64_t function, uint32_t number) {
+    Pprof__Profile profile = PPROF__PROFILE__INIT;
+    Pprof__Location location = PPROF__LOCATION__INIT, *one = &location;
+    Pprof__Line line = PPROF__LINE__INIT, *one_line = &line;
+
+    line.function_id = function;
+    line.line = number;
+    location.id = id;
+    location.n_line = 1;
+    location.line = &one_line;
+    profile.n_location = 1;
+    profile.location = &one;
+    put(b, &profile);
 }
 
 /* Each frame is a location of its number, with one line of a function; functions are told apart by
  * name and file. */
 static void put_locations(struct walk *w, struct intern *strings) {
     struct intern functions;
-    struct buf line = {0}, message = {0};
 
     intern_init(&functions);
     for (uint32_t id = 1; id <= w->tree->frames.n; id++) {
         struct frame f = frame_of(w->tree, id);
         uint32_t known = functions.n, function;
-        uint64_t name = string_index(strings, f.name, f.name_len);
-        uint64_t file = string_index(strings, f.file, f.line > 0 ? f.file_len : 0);
-        uint64_t pair[2] = {name, file};
+        int64_t name = string_index(strings, f.name, f.name_len);
+        int64_t file = string_index(strings, f.file, f.line > 0 ? f.file_len : 0);
+        int64_t pair[2] = {name, file};
 
         function = intern(&functions, (const char *)pair, sizeof(pair));
-        if (function > known) {
-            message.len = 0;
-            put_number(&message, 1, function);
-            put_number(&message, 2, name);
-            put_number(&message, 3, name);
-            put_number(&message, 4, file);
-            put_bytes(&w->out, 5, &message);
-        }
-        line.len = message.len = 0;
-        put_number(&line, 1, function);
-        put_number(&line, 2, f.line);
-        put_number(&message, 1, id);
-        put_bytes(&message, 4, &line);
-        put_bytes(&w->out, 4, &message);
+        if (function > known)
+            put_function(&w->out, function, name, file);
+        put_location(&w->out, id, function, f.line);
     }
     intern_free(&functions);
-    buf_free(&line);
-    buf_free(&message);
 }
 
+static void put_string(struct buf *b, char *text) {
+    Pprof__Profile profile = PPROF__PROFILE__INIT;
+
+    profile.n_string_table = 1;
+    profile.string_table = &text;
+    put(b, &profile);
+}
+
+/* Strings of the format are UTF-8, and here they end with a NUL. */
 static void put_strings(struct buf *b, const struct intern *strings) {
     struct buf s = {0};
+    char empty[] = "";
 
-    put_bytes(b, 6, &s);
+    put_string(b, empty);
     for (uint32_t id = 1; id <= strings->n; id++) {
         size_t len;
         const char *text = intern_text(strings, id, &len);
 
         s.len = 0;
         for (size_t i = 0, n; i < len; i += n) {
-            n = utf8_len(text + i, len - i);
+            n = text[i] != '\0' ? utf8_len(text + i, len - i) : 0;
             if (n > 0)
                 buf_add(&s, text + i, n);
             else
                 buf_add(&s, "\xef\xbf\xbd", 3);
             n += n == 0;
         }
-        put_bytes(b, 6, &s);
+        put_string(b, s.data);
     }
     buf_free(&s);
 }
@@ -153,13 +184,12 @@ void write_pprof(struct walk *w) {
                                                              : w->opts->unit;
     intern_init(&strings);
     if (samples)
-        put_value_type(&w->out, 1, &strings, "samples", "count");
+        put_value_type(&w->out, &strings, "samples", "count");
     else
-        put_value_type(&w->out, 1, &strings, type, w->opts->unit);
+        put_value_type(&w->out, &strings, type, w->opts->unit);
     if (w->period) {
-        put_value_type(&w->out, 1, &strings, type, "nanoseconds");
-        put_value_type(&w->out, 11, &strings, type, "nanoseconds");
-        put_number(&w->out, 12, w->period);
+        put_value_type(&w->out, &strings, type, "nanoseconds");
+        put_period(&w->out, &strings, type, w->period);
     }
     walk_stacks(w, pprof_stack);
     put_locations(w, &strings);

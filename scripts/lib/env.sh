@@ -8,7 +8,7 @@ SUDO=()
 DEB_OF=(
     cc:gcc make:make jq:jq gnuplot:gnuplot-nox python3:python3 bats:bats shellcheck:shellcheck shfmt:shfmt
     clang:clang clang-format:clang-format clang-tidy:clang-tidy cppcheck:cppcheck gzip:gzip
-    valgrind:valgrind cargo:cargo curl:curl git:git column:bsdextrautils pgrep:procps go:golang-go g++:g++ xz:xz-utils
+    valgrind:valgrind cargo:cargo curl:curl git:git column:bsdextrautils pgrep:procps go:golang-go g++:g++ xz:xz-utils protoc-c:protobuf-c-compiler
 )
 
 # need_debs COMMAND…: installs the packages of those commands that are missing, and only those. `venv`, `libc` and
@@ -36,6 +36,7 @@ debs_missing() {
             venv) python3 -c 'import ensurepip, venv' 2>/dev/null || DEBS_MISSING+=(python3-venv) ;;
             libc) [[ -e /usr/include/stdio.h ]] || DEBS_MISSING+=(libc6-dev) ;;
             libmicrohttpd) [[ -e /usr/include/microhttpd.h ]] || DEBS_MISSING+=(libmicrohttpd-dev) ;;
+            protobuf-c) [[ -e /usr/include/protobuf-c/protobuf-c.h ]] || DEBS_MISSING+=(libprotobuf-c-dev) ;;
             zlib) [[ -e /usr/include/zlib.h ]] || DEBS_MISSING+=(zlib1g-dev) ;;
             perf) perf_find || DEBS_MISSING+=("$(perf_package)") ;;
             # Ubuntu's package is a snap: need_chromium fetches another there, which needs this library.
