@@ -112,6 +112,7 @@ static void draw(struct stacks *s, struct options *o, const char *text, size_t l
     struct paint colors;
     struct buf out = {0};
     const uint64_t *base;
+    char title[64];
     uint64_t *own;
 
     for (size_t at = 0, n; at < len; at += n + 1) {
@@ -120,9 +121,10 @@ static void draw(struct stacks *s, struct options *o, const char *text, size_t l
         n = nl ? (size_t)(nl - text) - at : len - at;
         stackfile_line(&s->file, text + at, n);
     }
-    o->unit = stackfile_meta(&s->file, "unit") ? stackfile_meta(&s->file, "unit") : "samples";
-    o->title = o->subtitle =
-        stackfile_meta(&s->file, "title") ? stackfile_meta(&s->file, "title") : "t";
+    /* Titles are any bytes, too: those that the input begins with. */
+    (void)snprintf(title, sizeof(title), "%.*s", (int)(len < 60 ? len : 60), text);
+    o->unit = units_common(&s->units) ? units_common(&s->units) : title;
+    o->title = o->subtitle = title;
     base = o->diff ? stacks_base(s) : NULL;
     own = xcalloc(s->tree.n, sizeof(*own));
     for (uint32_t i = 0; i < s->tree.n; i++)

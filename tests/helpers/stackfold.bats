@@ -362,6 +362,23 @@ record() {
     equal "$(grep -c '\[anon\]' direct)" "$(grep -c '\[anon\]' expected)"
 }
 
+@test "a program that was built anew since the recording has no names, whatever part of the recording knows its build" {
+    cd "$BATS_TEST_TMPDIR"
+    printf '%s\n' 'int FUNCTION(unsigned n) { volatile unsigned x = n; while (n--) x += x * n; return (int)x; }' \
+        'int main(void) { return FUNCTION(300000000) == 7; }' >program.c
+    local option
+    for option in '' --buildid-mmap; do
+        gcc -O1 -fno-omit-frame-pointer -DFUNCTION=before -o program program.c
+        # shellcheck disable=SC2086 # nothing, or an option; without a copy in the cache that perf keeps
+        record -N $option -- ./program
+        stackfold perf.data >direct
+        grep -q '^program;.*main;before ' direct
+        gcc -O1 -fno-omit-frame-pointer -DFUNCTION=since -o program program.c
+        same_as_perf 99.5 perf.data
+        grep -q '^program;.*\[program\];\[program\] ' direct
+    done
+}
+
 @test "Python's own map of its functions is read with a recording" {
     cd "$BATS_TEST_TMPDIR"
     # Without frame pointers only a sample in the map's own code, one of a hundred, names a function of it: two seconds.
