@@ -1,144 +1,9 @@
 # SPDX-License-Identifier: MIT
-# What a fresh machine lacks: Debian packages by name, and the environments of Python in the user's cache folder.
+# What a fresh machine lacks, built when it is needed: the helpers, and the environments in the user's cache folder.
 # shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 
-SUDO=()
-
-# The command that shows that a package is there, and the package.
-DEB_OF=(
-    cc:gcc make:make jq:jq gnuplot:gnuplot-nox python3:python3 bats:bats shellcheck:shellcheck shfmt:shfmt
-    clang:clang clang-format:clang-format clang-tidy:clang-tidy cppcheck:cppcheck gzip:gzip
-    valgrind:valgrind cargo:cargo curl:curl git:git column:bsdextrautils pgrep:procps go:golang-go g++:g++ xz:xz-utils protoc-c:protobuf-c-compiler
-)
-
-# need_debs COMMAND…: installs the packages of those commands that are missing, and only those. `venv`, `libc` and
-# names of header files are asked for by what shows them.
-need_debs() {
-    debs_missing "$@"
-    debs_install || die 3 packages-missing "$DEBS_WHY"
-    [[ " $* " != *' perf '* ]] || perf_find || :
-}
-
-# want_debs ID WITHOUT COMMAND…: the same for what a run can do without, as WITHOUT says where they cannot be installed.
-want_debs() {
-    local id=$1 without=$2
-    shift 2
-    debs_missing "$@"
-    debs_install || note "$id" "$without: $DEBS_WHY"
-}
-
-# debs_missing COMMAND…: DEBS_MISSING, the packages of those that are not there.
-debs_missing() {
-    local c pair
-    DEBS_MISSING=()
-    for c in "$@"; do
-        case $c in
-            venv) python3 -c 'import ensurepip, venv' 2>/dev/null || DEBS_MISSING+=(python3-venv) ;;
-            libc) [[ -e /usr/include/stdio.h ]] || DEBS_MISSING+=(libc6-dev) ;;
-            libmicrohttpd) [[ -e /usr/include/microhttpd.h ]] || DEBS_MISSING+=(libmicrohttpd-dev) ;;
-            protobuf-c) [[ -e /usr/include/protobuf-c/protobuf-c.h ]] || DEBS_MISSING+=(libprotobuf-c-dev) ;;
-            zlib) [[ -e /usr/include/zlib.h ]] || DEBS_MISSING+=(zlib1g-dev) ;;
-            perf) perf_find || DEBS_MISSING+=("$(perf_package)") ;;
-            # Ubuntu's package is a snap: need_chromium fetches another there, which needs this library.
-            chromium)
-                if is_ubuntu; then
-                    chromium_program >/dev/null || compgen -G '/usr/lib/*/libnss3.so' >/dev/null || DEBS_MISSING+=(libnss3)
-                else
-                    chromium_program >/dev/null || DEBS_MISSING+=(chromium)
-                fi
-                ;;
-            # Of the distribution's own 3.12; any other brings its own.
-            python3.12-dev) [[ -e /usr/include/python3.12/Python.h ]] || DEBS_MISSING+=(libpython3.12-dev) ;;
-            clang-rt) compgen -G '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan-*.a' >/dev/null || DEBS_MISSING+=("$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/libclang-rt-\1-dev/p')") ;;
-            *)
-                command -v "$c" >/dev/null && continue
-                for pair in "${DEB_OF[@]}"; do
-                    if [[ ${pair%%:*} == "$c" ]]; then DEBS_MISSING+=("${pair#*:}"); fi
-                done
-                ;;
-        esac
-    done
-}
-
-# debs_install: installs DEBS_MISSING; false, with DEBS_WHY (the reason and the command), where that cannot be.
-debs_install() {
-    local names=${DEBS_MISSING[*]} so_far
-    ((${#DEBS_MISSING[@]})) || return 0
-    DEBS_INSTALL=(apt-get install -y --no-install-recommends "${DEBS_MISSING[@]}")
-    DEBS_WHY="missing: $names, and no right to install them. Run: sudo ${DEBS_INSTALL[*]}"
-    command -v apt-get >/dev/null && as_root "to install $names" || return 1
-    need_cache
-    say "installing Debian packages: $names"
-    # The part of the log that is this installation's.
-    printf '\n' >>"$(setup_log)"
-    so_far=(debs_so_far $(($(stat -c %s "$(setup_log)") + 1)))
-    DEBS_WHY="could not install $names (see $(setup_log)). Run: sudo apt-get update && sudo ${DEBS_INSTALL[*]}"
-    # dpkg that is killed leaves its database for a person to mend: it is given the time that it takes.
-    END_WITHIN=600 with_progress "installing Debian packages" install_debs
-}
-
-# as_root WHAT_FOR: SUDO, the words before a command that only root may run. Where there is a terminal sudo asks for the
-# password itself, after a line that says what for; elsewhere the rights are there without one, or it is false.
-as_root() {
-    SUDO=()
-    ((EUID)) || return 0
-    command -v sudo >/dev/null || return
-    SUDO=(sudo -n)
-    "${SUDO[@]}" true 2>/dev/null && return
-    [[ -t 2 ]] && { : </dev/tty; } 2>/dev/null || return
-    say "sudo asks for your password, $1"
-    sudo -v
-}
-
-# An image's package lists may be absent or years old: they are fetched when the first try fails. On a machine that has
-# just started another apt-get may be at work, which is waited for.
-install_debs() {
-    local install=("${SUDO[@]}" env LC_ALL=C DEBIAN_FRONTEND=noninteractive "${DEBS_INSTALL[@]}" -o DPkg::Lock::Timeout=300)
-    "${install[@]}" || { "${SUDO[@]}" apt-get update && "${install[@]}"; }
-}
-
-# debs_so_far BYTE: how far apt is, by its own lines in the set-up log from that byte on.
-debs_so_far() {
-    tail -c "+$1" "$(setup_log)" | awk '
-        { sub(/\r$/, "") }
-        NF { last = $0 }
-        / newly installed,/ { all = $1 + $3; split("", n); doing = "" }
-        /^Get:/ { doing = "fetched"; package = $5 }
-        /^Unpacking / { doing = "unpacked"; package = $2 }
-        /^Setting up / { doing = "set up"; package = $3 }
-        /^(Get:|Unpacking |Setting up )/ { n[doing]++ }
-        END {
-            sub(/:.*/, "", package)
-            if (all && doing) printf "%s %d of %d (%s)", doing, n[doing], all, package
-            else printf "%s", substr(last, 1, 60)
-        }'
-}
-
-is_ubuntu() { grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null; }
-
-# Debian's perf fits every kernel; Ubuntu's is made for one, and its packages know no kernel but Ubuntu's.
-perf_package() {
-    if ! is_ubuntu; then
-        printf linux-perf
-    elif apt-cache show "linux-tools-$(uname -r)" >/dev/null 2>&1; then
-        printf 'linux-tools-%s' "$(uname -r)"
-    else
-        printf linux-tools-generic
-    fi
-}
-
-# perf_find: a perf that works. Ubuntu's /usr/bin/perf refuses on a kernel that is not Ubuntu's own (a container's); the
-# perf of any version, which is beside it, works there too.
-perf_find() {
-    local perf
-    perf --version >/dev/null 2>&1 && return 0
-    for perf in "${LINUX_TOOLS:-/usr/lib/linux-tools}"/*/perf; do # another folder in the tests
-        "$perf" --version >/dev/null 2>&1 || continue
-        PATH=${perf%/*}:$PATH
-        return 0
-    done
-    return 1
-}
+. "$ROOT/scripts/lib/progress.sh"
+. "$ROOT/scripts/lib/debs.sh"
 
 # need_helpers: the C helpers, built where the sources are newer. Quick when they are not.
 need_helpers() {
@@ -150,16 +15,9 @@ need_helpers() {
         die 3 build-failed "the helpers could not be built (messages above). Try: make clean, then make helpers V=1"
 }
 
-need_cache() {
-    mkdir -p "$CACHE" 2>/dev/null && [[ -w $CACHE ]] ||
-        die 3 cache-unwritable "cannot write to $CACHE. Set XDG_CACHE_HOME to a folder that you can write to"
-}
-
-setup_log() { printf '%s/setup.log' "$CACHE"; }
-
 # env_build NAME PYTHON_KEY BUILDER FILE…: sets ENV_DIR to the environment of these requirement files, and builds it by
-# `BUILDER DIR` when it is not there. It is built under another name and renamed last, so that an install that was
-# interrupted never looks finished, and two that run at once do not meet: the later waits for the earlier.
+# `BUILDER DIR` when it is not there. The mark that it is complete comes last, so that an install that was interrupted never
+# looks finished; of two that run at once the later waits for the earlier.
 env_build() {
     local name=$1 key=$2 builder=$3 hash lock so_far
     shift 3
@@ -190,83 +48,6 @@ env_build() {
         say "the $name environment is ready ($(du -sh "$ENV_DIR" | cut -f1))"
     fi
     exec {lock}>&-
-}
-
-# with_progress WHAT COMMAND…: runs it with its output in the set-up log, and says for how long and how far it is, which
-# the command in the caller's `so_far` prints; on a terminal in one line, elsewhere every ten seconds. All that it starts ends
-# with this script, whatever ends that (END_WITHIN: the seconds it is given to do so): a process group of its own, and beside
-# it a guard that waits for the end of a pipe which only this script holds open.
-with_progress() {
-    local what=$1 pid guard pipe hold status=0 began=$SECONDS next=$((SECONDS + 10)) line
-    shift
-    exec {pipe}<> <(:)
-    exec {hold}>"/proc/self/fd/$pipe"
-    set -m
-    "$@" </dev/null >>"$(setup_log)" 2>&1 {pipe}>&- {hold}>&- &
-    pid=$!
-    group_guard "$pid" <"/proc/self/fd/$pipe" >/dev/null 2>&1 {pipe}>&- {hold}>&- &
-    guard=$!
-    set +m
-    exec {pipe}>&-
-    at_exit progress_stopped "$what" "$pid" "${END_WITHIN:-5}"
-    while alive "$pid"; do
-        if [[ -t 2 ]] || ((SECONDS >= next)); then
-            line="$what: $((SECONDS - began)) s, $("${so_far[@]}")"
-            if [[ -t 2 ]]; then live "$line"; else say "$line"; fi
-            next=$((SECONDS + 10))
-        fi
-        pause 0.2
-    done
-    wait "$pid" || status=$?
-    unset 'EXIT_STEPS[-1]'
-    echo over >&"$hold"
-    exec {hold}>&-
-    wait "$guard" || :
-    live_clear
-    return "$status"
-}
-
-# progress_stopped WHAT GROUP SECONDS: an exit step.
-progress_stopped() {
-    say "$1: stopped. The next start begins it anew"
-    group_end "$2" "$3"
-}
-
-# group_guard GROUP: ends that process group when stdin ends without a word.
-group_guard() {
-    read -r _ || group_end "$1" "${END_WITHIN:-5}"
-}
-
-# group_end GROUP SECONDS: interrupts a process group as Ctrl-C would, its leader first, a shell that would go on with its next
-# command; kills what is left after so long.
-group_end() {
-    local deadline=$((SECONDS + $2))
-    kill -s TERM "$1" 2>/dev/null || :
-    group_signal INT "$1"
-    while group_lives "$1"; do
-        if ((SECONDS >= deadline)); then
-            group_signal KILL "$1"
-            break
-        fi
-        pause 0.05
-    done
-}
-
-# group_signal SIGNAL GROUP: to the processes of root too, where sudo started some.
-group_signal() {
-    kill -s "$1" -- "-$2" 2>/dev/null || { ((${#SUDO[@]})) && "${SUDO[@]}" kill -s "$1" -- "-$2" 2>/dev/null; } || :
-}
-
-# group_lives GROUP: zombies do not count: in a container nobody may ever reap them.
-group_lives() {
-    local file stat
-    for file in /proc/[0-9]*/stat; do
-        { IFS= read -r stat <"$file"; } 2>/dev/null || continue
-        # shellcheck disable=SC2086 # fields
-        set -- "$1" ${stat##*) }
-        [[ $4 != "$1" || $2 == [ZX] ]] || return 0
-    done
-    return 1
 }
 
 # env_so_far DIR: what is in the folder so far, and what is done now.
