@@ -99,13 +99,12 @@ tmp_folders() { find "$TMPDIR" -maxdepth 1 -type d \( -name 'qlp-*' -o -name 'qd
     until_true 120 sampling
     kill -KILL "$TARGET"
     # The script ends after make, in its own time.
-    until_true 60 script_ended
+    until_true 60 nothing_left
     target_ends 137
     readable_profile
     matches "$(<"$BATS_TEST_TMPDIR/err")" 'stopped by SIGTERM: keeping what was sampled'
     equal "$(jq .exit_status "$RUN/run.json")" 143
 }
-script_ended() { [[ $(jq .exit_status "$RUN/run.json") != null ]]; }
 
 @test "kill -9 of procrun ends the loader, and the target says so" {
     target_start

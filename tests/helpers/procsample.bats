@@ -189,8 +189,12 @@ never_falls() {
     cp -r "$TREES/pid-reuse" tree
     sample --proc tree --rate 100 500
     equal "$(last processes) $(last cpu_user_s)" "2 11.50"
+    # Both at once, as far as the sampler can see.
+    kill -STOP "$sampler"
+    until_true 10 grep -q '^State:.T' "/proc/$sampler/status"
     mv tree/501.reused tree/501/stat
     : >tree/500/task/500/children
+    kill -CONT "$sampler"
     two_more_rows
     finish INT
     equal "$status" 0
