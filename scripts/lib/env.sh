@@ -9,9 +9,9 @@
 need_helpers() {
     [[ $BIN == "$ROOT/build/bin" ]] || return 0
     need_debs make cc libc zlib
-    env -u MAKEFLAGS -u MFLAGS make -q --no-print-directory -C "$ROOT" helpers 2>/dev/null && return 0
+    env -u MAKEFLAGS -u MFLAGS make -q --no-print-directory -C "$ROOT" built 2>/dev/null && return 0
     say "building the helpers"
-    env -u MAKEFLAGS -u MFLAGS make -s --no-print-directory -C "$ROOT" helpers >&2 ||
+    env -u MAKEFLAGS -u MFLAGS make -s --no-print-directory -C "$ROOT" built >&2 ||
         die 3 build-failed "the helpers could not be built (messages above). Try: make clean, then make helpers V=1"
 }
 

@@ -63,6 +63,10 @@ build_ends() {
 @test "SIGTERM in a build ends it, exit 143" { build_ends TERM 143; }
 @test "SIGINT in a build ends it, exit 130" { build_ends INT 130; }
 
+@test "a helper that is left out for want of a library is not built anew by every run" {
+    run -0 make -q --no-print-directory -C "$ROOT" LEFT_OUT=loader_exporter built
+}
+
 @test "of two builds at once the later waits, says how far the first is, and builds nothing" {
     with_env 'env_build demo k slow "$REQ"' 3>&- &
     local first=$!
