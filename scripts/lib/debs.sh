@@ -71,7 +71,7 @@ debs_install() {
     say "installing Debian packages: $names"
     # The part of the log that is this installation's.
     printf '\n' >>"$(setup_log)"
-    so_far=(debs_so_far $(($(stat -c %s "$(setup_log)") + 1)))
+    so_far=(debs_so_far $(($(log_size) + 1)))
     DEBS_WHY="could not install $names (see $(setup_log)). Run: sudo apt-get update && sudo ${DEBS_INSTALL[*]}"
     # dpkg that is killed leaves its database for a person to mend: it is given the time that it takes.
     END_WITHIN=600 with_progress "installing Debian packages" install_debs

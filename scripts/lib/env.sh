@@ -28,7 +28,8 @@ env_build() {
     ENV_DIR=$CACHE/$name-${hash:0:16}
     [[ -e $ENV_DIR/.complete ]] && return 0
     need_cache
-    so_far=(env_so_far "$ENV_DIR")
+    # The part of the log that is written from now on.
+    so_far=(env_so_far "$ENV_DIR" $(($(log_size) + 1)))
     exec {lock}>"$CACHE/.lock-$name"
     flock -n "$lock" || {
         say "another set-up of the $name environment runs: waiting for it"
@@ -50,9 +51,11 @@ env_build() {
     exec {lock}>&-
 }
 
-# env_so_far DIR: what is in the folder so far, and what is done now.
+# env_so_far DIR BYTE: what is in the folder so far, and what is done now, by the set-up log from that byte on.
 env_so_far() {
-    printf '%s MB; %s' "$(du -sm "$1" 2>/dev/null | cut -f1 || :)" "$(tail -n 1 "$(setup_log)" | cut -c1-60)"
+    local last
+    last=$(tail -c "+$2" "$(setup_log)" | tail -n 1 | cut -c1-60)
+    printf '%s MB%s' "$(du -sm "$1" 2>/dev/null | cut -f1 || :)" "${last:+; $last}"
 }
 
 build_tools_env() {

@@ -8,6 +8,7 @@ need_cache() {
 }
 
 setup_log() { printf '%s/setup.log' "$CACHE"; }
+log_size() { stat -c %s "$(setup_log)" 2>/dev/null || printf 0; }
 
 # with_progress WHAT COMMAND…: runs it with its output in the set-up log, and says for how long and how far it is, which
 # the command in the caller's `so_far` prints; on a terminal in one line, elsewhere every ten seconds. All that it starts ends

@@ -63,6 +63,12 @@ build_ends() {
 @test "SIGTERM in a build ends it, exit 143" { build_ends TERM 143; }
 @test "SIGINT in a build ends it, exit 130" { build_ends INT 130; }
 
+@test "how far a build is says nothing of what was set up before it" {
+    run -0 with_env 'need_cache; echo "Setting up jq" >"$(setup_log)"; from=$(($(log_size) + 1)); env_so_far "$CACHE" "$from"
+        echo; printf "%s\n" "Downloaded one" "Downloaded two" >>"$(setup_log)"; env_so_far "$CACHE" "$from"'
+    matches "$output" $'^[0-9]+ MB\n[0-9]+ MB; Downloaded two$'
+}
+
 @test "a helper that is left out for want of a library is not built anew by every run" {
     run -0 make -q --no-print-directory -C "$ROOT" LEFT_OUT=loader_exporter built
 }
