@@ -56,15 +56,19 @@ check_ptrace() {
 }
 
 check_perf() {
-    local paranoid
+    local paranoid words
     paranoid=$(sys /proc/sys/kernel/perf_event_paranoid)
+    words="perf_event_paranoid $paranoid"
     if ! perf_find; then
         hint perf "perf is not installed: no native stacks" "sudo apt-get install $(perf_package)"
     elif has_cap 38 || has_cap 21 || [[ $paranoid =~ ^-?[012]$ ]]; then
         if [[ -z $SYS ]] && perf stat -e instructions:u true 2>&1 | grep -q 'not supported'; then
-            ok perf "software clock only (the machine offers no hardware counters); paranoid $paranoid"
+            words="software clock only (the machine offers no hardware counters); paranoid $paranoid"
+        fi
+        if [[ $paranoid == 2 ]] && ! has_cap 38 && ! has_cap 21; then
+            hint perf "$words: no functions of the kernel, no OFFCPU=1" "sudo sysctl kernel.perf_event_paranoid=1"
         else
-            ok perf "perf_event_paranoid $paranoid"
+            ok perf "$words"
         fi
     else
         hint perf "perf is barred (perf_event_paranoid $paranoid)" "sudo sysctl kernel.perf_event_paranoid=1"

@@ -202,6 +202,9 @@ TEXT
 * Frames of libraries without symbols have the library's name. Where Python stack and C stack do not fit together, the
   frames in between are `[python frames unknown]`, and their share is stated.
 TEXT
+            if [[ $(run_get perf_event) == *:u* ]]; then
+                printf '* Functions of the kernel, which this user may not see. Run before it: sudo sysctl kernel.perf_event_paranoid=1\n'
+            fi
             ;;
         profile-cprofile)
             cat <<'TEXT'

@@ -55,6 +55,19 @@ on() {
     matches "$output" 'hint  clock .*hpet'
 }
 
+@test "a perf that may not see the kernel is a hint with the command" {
+    cp -r "$FIXTURES/machines/yama1" "$BATS_TEST_TMPDIR"
+    echo 2 >"$BATS_TEST_TMPDIR/yama1/proc/sys/kernel/perf_event_paranoid"
+    mkdir "$BATS_TEST_TMPDIR/bin"
+    printf '#!/bin/sh\n' | install /dev/stdin "$BATS_TEST_TMPDIR/bin/perf"
+    DOCTOR_ROOT=$BATS_TEST_TMPDIR/yama1 PATH=$BATS_TEST_TMPDIR/bin:$PATH run "$ROOT/scripts/doctor"
+    matches "$output" 'hint  perf .*paranoid 2: no functions of the kernel[^:]*mend: sudo sysctl kernel.perf_event_paranoid=1'
+    # What root sees.
+    printf 'CapEff:\t000001ffffffffff\n' >"$BATS_TEST_TMPDIR/yama1/proc/self/status"
+    DOCTOR_ROOT=$BATS_TEST_TMPDIR/yama1 PATH=$BATS_TEST_TMPDIR/bin:$PATH run "$ROOT/scripts/doctor"
+    matches "$output" 'ok    perf '
+}
+
 @test "a missing tool is a miss with the package's name" {
     local c
     mkdir "$BATS_TEST_TMPDIR/bin"
