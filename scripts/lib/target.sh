@@ -125,6 +125,9 @@ target_find() {
     else
         die 2 bad-option "PID: not a process id, nor 'find': '$1'"
     fi
+    if ((status && EUID)) && [[ -d /proc/$1 && ! -O /proc/$1 ]]; then
+        die 3 no-loader-process "PID=$1 belongs to $(stat -c %U "/proc/$1" 2>/dev/null || echo 'another user'). Run as that user, or: sudo make $SELF PID=$1"
+    fi
     ((status == 0)) ||
         die 3 no-loader-process "PID=$1: no loader to attach to (see above). Is it running? Try: $BIN/pidfind --all"
     read -r LOADER_PID LOADER_START LOADER_WORDS <<<"$found"

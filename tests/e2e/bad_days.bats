@@ -337,6 +337,15 @@ killed_of_duration() {
     matches "$output" 'no-loader-process'
 }
 
+@test "the loader of another user is exit 3 with the command that may attach to it" {
+    ((EUID == 0)) || fail "needs root, to be somebody else"
+    run -3 setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=+dac_override --ambient-caps=+dac_override bash -c '
+        . "$ROOT/scripts/lib/common.sh"; . "$ROOT/scripts/lib/target.sh"
+        pidfind() { return 1; }
+        target_find 1' profile-wall
+    matches "$output" '\[no-loader-process\] PID=1 belongs to root\. .*: sudo make profile-wall PID=1$'
+}
+
 @test "without the right to trace, an attach is exit 3 at once and says what gives it" {
     ((EUID == 0)) || fail "needs root: a loader that has a capability which the target has given up"
     loader_start plain
