@@ -60,6 +60,12 @@ join_facts() {
         join_distance_median_us "$(join_fact distance_median_us)" join_distance_max_us "$(join_fact distance_max_us)"
 }
 
+# For the line that says how it goes: what perf counts it says at its end.
+sampler_progress() {
+    printf '%s, %s MiB recorded' "$( ((OFFCPU)) && printf 'every context switch' || printf 'sampling at %s Hz' "$RATE")" \
+        "$(($(stat -c %s "$PERF_DATA" 2>/dev/null || echo 0) / 1048576))"
+}
+
 # perf_facts: what was sampled. CPU_S: the loader's CPU seconds meanwhile.
 perf_facts() {
     local samples lost=$PERF_LOST event=''

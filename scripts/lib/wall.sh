@@ -10,11 +10,6 @@ pysample_start() {
     PYSAMPLE_PID=$JOB
 }
 
-# For the line that says how it goes: pysample rewrites its figures every few seconds.
-sampler_progress() {
-    printf '%s samples at %s Hz' "$(pysample_fact samples)" "$(pysample_fact rate_achieved)"
-}
-
 pysample_last_words() { tail -n 1 "$RUN/log/pysample.log"; }
 
 pysample_fact() { tsv_fact pysample.tsv "$1"; }
