@@ -186,6 +186,8 @@ find_cpython() {
 # uvloop and Cython. PYTHON313=none goes without 3.13.
 need_test_env() {
     PYTHON312=$BASE_PYTHON
+    # The targets that are tested look for one themselves, and LOADER_PYTHON is not set for them.
+    PATH=$PATH:${BASE_PYTHON%/*}
     # A test compiles a module for it.
     [[ $BASE_PYTHON != /usr/bin/* ]] || need_debs python3.12-dev
     [[ -n ${PYTHON313-} ]] || PYTHON313=$(find_cpython 13) ||
