@@ -34,14 +34,20 @@ PY
         run_set off_cpu 0
         perf_plan
         perf_support
-        env "${LOADER_VARIABLES[@]}" "$@" >"$OUT/truth" 3>&- &
-        LOADER_PID=$!
-        echo "$LOADER_PID" >"$OUT/pid"
-        # The shell has become the interpreter, as it has where pidfind finds a loader.
-        until [[ $(readlink "/proc/$LOADER_PID/exe") == *python* ]]; do :; done
-        # A slow start: its dump is not there yet when it is asked what can be done.
-        kill -STOP "$LOADER_PID"
-        [[ ! -e /tmp/jit-$LOADER_PID.dump ]] || echo "stopped too late"
+        # A slow start: stopped before its dump is there, when it is asked what can be done. A busy machine may stop it too late.
+        for tries in {1..20}; do
+            env "${LOADER_VARIABLES[@]}" "$@" >"$OUT/truth" 3>&- &
+            LOADER_PID=$!
+            echo "$LOADER_PID" >"$OUT/pid"
+            # The shell has become the interpreter, as it has where pidfind finds a loader.
+            until [[ $(readlink "/proc/$LOADER_PID/exe") == *python* ]]; do :; done
+            kill -STOP "$LOADER_PID"
+            [[ -e /tmp/jit-$LOADER_PID.dump ]] || break
+            kill -KILL "$LOADER_PID"
+            wait "$LOADER_PID" 2>/dev/null || :
+            rm "/tmp/jit-$LOADER_PID.dump"
+            ((tries < 20)) || echo "stopped too late"
+        done
         { pause 0.5; kill -CONT "$LOADER_PID"; } &
         perf_python
         run_set perf_python "$PERF_PYTHON" perf_python_why "$PERF_PYTHON_WHY" perf_frames_max "$(perf_frames_max)"
