@@ -15,6 +15,17 @@ tool_failed() {
 # A signal ends sampling, not the report.
 on_signal() { STOPPED=$1; }
 
+# signals_noted: while they are, no command of this process has two `$(…)`. Where a signal comes during the first, bash 5.2 reads
+# the trap as a part of the second, misses a `)`, and the script ends with status 2. In a `$(…)` or `( … )` there are no traps.
+signals_noted() {
+    trap 'on_signal INT' INT
+    trap 'on_signal TERM' TERM
+    trap 'on_signal HUP' HUP
+}
+
+# signals_ignored: when nothing is left to end and what there is becomes a report, by tools that a terminal's Ctrl-C would end.
+signals_ignored() { trap '' INT TERM HUP; }
+
 # stop_if_asked: leaves when a signal came before there was anything to keep.
 stop_if_asked() {
     [[ -n $STOPPED ]] || return 0
@@ -34,9 +45,7 @@ signal_status() {
 profile_prepare() {
     target_prepare
     make_tmp
-    trap 'on_signal INT' INT
-    trap 'on_signal TERM' TERM
-    trap 'on_signal HUP' HUP
+    signals_noted
     run_new "$1"
     say "run folder: $RUN"
     run_facts
@@ -61,7 +70,7 @@ profile_target() {
 
 # pipeline_wait: returns when the loader has begun to work on documents, ended, or a signal came.
 pipeline_wait() {
-    local deadline=$((SECONDS + 300)) next=$((SECONDS + 10))
+    local deadline=$((SECONDS + 300)) next=$((SECONDS + 10)) wall
     if [[ $PIPELINE_MARKED == before ]]; then
         note attached-late "attached after the pipeline began: what start-up cost is not known (n/a)"
         return 0
@@ -73,13 +82,14 @@ pipeline_wait() {
             return 0
         fi
         if [[ -t 2 ]] || ((SECONDS >= next)); then
-            show "waiting for the pipeline: CPU $(samples_last cpu_user_s cpu_system_s) s, RSS $(mib "$(samples_last rss_kib)") MiB"
+            show "waiting for the pipeline: $(used_so_far)"
             next=$((SECONDS + 10))
         fi
         pause 0.05
     done
     pipeline_mark
-    run_set startup_wall_s "$(seconds_between "$LOADER_STARTED" "$(now_ns)")" startup_cpu_s "$(process_cpu "$LOADER_PID")"
+    wall=$(seconds_between "$LOADER_STARTED" "$(now_ns)")
+    run_set startup_wall_s "$wall" startup_cpu_s "$(process_cpu "$LOADER_PID")"
 }
 
 # pipeline_mark: the moment when the pipeline begins. PIPELINE_MARKED: 1 then, `before` when it had begun before we came.
@@ -90,12 +100,13 @@ pipeline_mark() {
 
 # profile_watch SAMPLER_PID: until the sampler or the loader ends, or a signal comes.
 profile_watch() {
-    local next=0 began=$SECONDS
+    local next=0 began=$SECONDS version
     WATCH_BEGAN=${EPOCHREALTIME/./}000
     mark "sampling begins"
     run_latest
     # Not before: what it runs shows when it has loaded it.
-    run_set python "$(target_python)" loader_version "$(target_version)"
+    version=$(target_version)
+    run_set python "$(target_python)" loader_version "$version"
     while [[ -z $STOPPED ]] && alive "$1" && target_alive; do
         if [[ -t 2 ]] || ((SECONDS >= next)); then
             progress "$((SECONDS - began))"
@@ -115,9 +126,11 @@ profile_watch() {
 # progress SECONDS: one line of how it goes; overwritten on a terminal.
 progress() {
     local line
-    line="$1 s: $(sampler_progress), chunks $(chunks_done), CPU $(samples_last cpu_user_s cpu_system_s) s, RSS $(mib "$(samples_last rss_kib)") MiB" || return 0
+    line=$(printf '%s s: %s, chunks %s, %s' "$1" "$(sampler_progress)" "$(chunks_done)" "$(used_so_far)") || return 0
     show "$line"
 }
+
+used_so_far() { printf 'CPU %s s, RSS %s MiB' "$(samples_last cpu_user_s cpu_system_s)" "$(mib "$(samples_last rss_kib)")"; }
 
 # show TEXT: a line that is overwritten on a terminal, a line of its own elsewhere.
 show() {
@@ -145,6 +158,7 @@ profile_end() {
         target_wait
         mark "loader ends"
     fi
+    signals_ignored
     sampler_end
     target_counts
     profile_times

@@ -93,10 +93,11 @@ exporter_last_words() { tail -n 1 "$RUN/log/exporter.log"; }
 
 # metrics_watch: until the loader ends or a signal comes. An exporter that dies does not stop an ingestion.
 metrics_watch() {
-    local next=0 look=0 began=$SECONDS
+    local next=0 look=0 began=$SECONDS version
     LOADER_STARTED=$(process_started "$LOADER_PID")
     run_latest
-    run_set python "$(target_python)" loader_version "$(target_version)"
+    version=$(target_version)
+    run_set python "$(target_python)" loader_version "$version"
     while [[ -z $STOPPED ]] && metrics_loader_runs; do
         if [[ -n $EXPORTER ]] && ! alive "$EXPORTER"; then exporter_lost 'the ingestion goes on'; fi
         if [[ -n $TASKS ]] && ! alive "$TASKS"; then tasks_lost; fi
@@ -216,7 +217,8 @@ metrics_times() {
     local wall=n/a cpu=n/a
     if [[ -z $PID ]]; then wall=$(procrun_fact wall_s); else wall=$(seconds_between "$LOADER_STARTED" "$(now_ns)"); fi
     cpu=$(series_sum qdrant_loader_process_cpu_seconds_total)
-    run_set wall_s "$(ratio "$wall" 1 2)" cpu_s "$(ratio "$cpu" 1 2)"
+    wall=$(ratio "$wall" 1 2)
+    run_set wall_s "$wall" cpu_s "$(ratio "$cpu" 1 2)"
 }
 
 # textfile_write: for node_exporter's textfile collector: one file, whatever the run, since it takes the same series in two
@@ -245,7 +247,8 @@ push_last() {
     answer=$(curl -sS --fail-with-body --max-time 30 -X PUT -H 'Content-Type: text/plain; version=0.0.4; charset=utf-8' \
         --data-binary @"$SNAPSHOT" -K - 2>&1 <<<"url = \"${url//[\"\\]/}\"") || status=$?
     if ((status)); then
-        tool_failed push-failed "PUSH: $(redact_text "$url") did not take the last values: $(redact_text "$(tail -n 1 <<<"$answer" | cut -c1-200)"). They are in $SNAPSHOT: curl -X PUT --data-binary @FILE URL"
+        answer=$(redact_text "$(tail -n 1 <<<"$answer" | cut -c1-200)")
+        tool_failed push-failed "PUSH: $(redact_text "$url") did not take the last values: $answer. They are in $SNAPSHOT: curl -X PUT --data-binary @FILE URL"
     else
         run_set metrics_pushed "$url"
         say "pushed the last values to $(redact_text "$url")"
@@ -280,6 +283,7 @@ metrics_linger() {
 # metrics_finish: exits with the verdict, as profile_finish does.
 metrics_finish() {
     local status=0
+    signals_ignored
     if [[ -z $PID ]]; then
         target_verdict || status=$?
         if ((status)) && [[ -z $STOPPED ]]; then

@@ -53,12 +53,13 @@ perf_last_words() { tail -n 1 "$RUN/log/perf.log" 2>/dev/null || :; }
 join_fact() { tsv_fact join.tsv "$1"; }
 
 # join_facts: what was joined, and how sure it is, into run.json.
-join_facts() {
+join_facts() (
+    trap '' INT TERM HUP
     run_set joined_pct "$(join_fact joined_pct)" join_guessed_pct "$(join_fact guessed_pct)" join_mismatch_pct "$(join_fact mismatch_pct)" \
         join_unknown_pct "$(join_fact unknown_pct)" join_outside_python_pct "$(join_fact outside_python_pct)" \
         join_named_pct "$(join_fact named_by_perf_pct)" native_cut_short_pct "$(join_fact native_cut_short_pct)" \
         join_distance_median_us "$(join_fact distance_median_us)" join_distance_max_us "$(join_fact distance_max_us)"
-}
+)
 
 # For the line that says how it goes: what perf counts it says at its end.
 sampler_progress() {
@@ -80,7 +81,8 @@ perf_facts() {
     if ((OFFCPU)); then
         run_set rate_asked_hz n/a rate_achieved_hz n/a idle 1 sample_interval_s 0.000001
     else
-        run_set rate_achieved_hz "$(ratio "$samples" "$CPU_S")" sample_interval_s "$(ratio 1 "$RATE" 6)"
+        samples=$(ratio "$samples" "$CPU_S")
+        run_set rate_achieved_hz "$samples" sample_interval_s "$(ratio 1 "$RATE" 6)"
     fi
 }
 

@@ -66,14 +66,15 @@ run_get() (
 )
 
 # run_facts: what the run depends on beside the loader. A fact that cannot be had is n/a.
-run_facts() {
-    local model container=no
+run_facts() (
+    trap '' INT TERM HUP
+    container=no
     model=$(sed -n 's/^model name[^:]*: *//p;T;q' /proc/cpuinfo)
     if [[ -e /.dockerenv || -e /run/.containerenv ]]; then container=yes; fi
     run_set host "$(uname -n)" kernel "$(uname -r)" os "$(. /etc/os-release && printf '%s' "${PRETTY_NAME-n/a}")" \
         cpu_model "${model:-n/a}" cpus "$(nproc)" container "$container" \
         harness "$(git -C "$ROOT" describe --always --dirty 2>/dev/null || printf n/a)"
-}
+)
 
 # ---- secrets: no value of one is ever written into a run folder ------------------------------------------------------
 

@@ -170,6 +170,7 @@ cprofile_words() {
 # snakeviz_serve: SnakeViz on a free loopback port until a signal comes.
 snakeviz_serve() {
     local url=
+    signals_noted
     # Its address is wanted at once, not when its buffer is full.
     job snakeviz env PYTHONUNBUFFERED=1 "$TOOLS_BIN/snakeviz" --server --hostname 127.0.0.1 --port "$(free_port)" "$RUN/profile.out"
     at_exit end_process "$JOB" INT 3

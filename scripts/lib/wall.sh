@@ -15,10 +15,13 @@ pysample_last_words() { tail -n 1 "$RUN/log/pysample.log"; }
 pysample_fact() { tsv_fact pysample.tsv "$1"; }
 
 pysample_facts() {
-    run_set samples "$(pysample_fact samples)" samples_missed "$(pysample_fact missed)" samples_torn "$(pysample_fact torn)" \
-        rate_achieved_hz "$(pysample_fact rate_achieved)" proven_exact "$(pysample_fact proven_exact)" \
-        unknown_wall_us "$(pysample_fact unknown_wall_us)" sampler_cpu_s "$(pysample_fact cpu_s)" idle 1
     SAMPLED_S=$(pysample_fact elapsed_s)
+    (
+        trap '' INT TERM HUP
+        run_set samples "$(pysample_fact samples)" samples_missed "$(pysample_fact missed)" samples_torn "$(pysample_fact torn)" \
+            rate_achieved_hz "$(pysample_fact rate_achieved)" proven_exact "$(pysample_fact proven_exact)" \
+            unknown_wall_us "$(pysample_fact unknown_wall_us)" sampler_cpu_s "$(pysample_fact cpu_s)" idle 1
+    )
 }
 
 # wall_render: the three views, drawn and counted.
