@@ -75,7 +75,7 @@ teardown() {
 gateway_start() {
     local port
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-    prometheus-pushgateway --web.listen-address="127.0.0.1:$port" --log.level=debug >"$BATS_TEST_TMPDIR/gateway.log" 2>&1 3>&- &
+    prometheus-pushgateway --web.listen-address="127.0.0.1:$port" >"$BATS_TEST_TMPDIR/gateway.log" 2>&1 3>&- &
     GATEWAY_PID=$!
     GATEWAY=http://127.0.0.1:$port
     until_true 20 curl -sf -o /dev/null "$GATEWAY/-/ready"
