@@ -65,10 +65,10 @@ $(BUILD)/obj/%.o: helpers/%.c
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 # Text that a helper carries inside (.incbin, which -MMD does not see).
 $(BUILD)/obj/flamegraph/text.o: $(wildcard helpers/flamegraph/*.css helpers/flamegraph/*.js)
-# pprof's messages: code that protobuf-c makes.
+# pprof's messages: code that protobuf-c makes. Its newer versions warn that protoc, of another package, is to be called instead.
 $(BUILD)/gen/profile.pb-c.c: helpers/stackexport/profile.proto
 	$(Q)mkdir -p $(@D)
-	$(Q)protoc-c --c_out=$(@D) --proto_path=$(<D) $<
+	$(Q)words=$$(protoc-c --c_out=$(@D) --proto_path=$(<D) $< 2>&1) || { echo "$$words" >&2; exit 1; }
 $(BUILD)/gen/profile.pb-c.o: $(BUILD)/gen/profile.pb-c.c
 	$(Q)$(CC) $(CFLAGS) -w -c -o $@ $<
 $(BUILD)/obj/stackexport/pprof.o: $(BUILD)/gen/profile.pb-c.c
