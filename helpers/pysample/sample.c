@@ -141,6 +141,7 @@ enum attach sample_read(struct session *s, uint64_t now, uint64_t interval) {
         s->tasks.exact = was_exact(s);
     s->samples++;
     s->exact += s->tasks.exact;
+    s->exact_ok |= s->threads.exact_ok;
     if (!s->same)
         s->torn_now = any_torn(s);
     s->torn += s->torn_now;

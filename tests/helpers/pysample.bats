@@ -401,6 +401,7 @@ open(sys.argv[1], "w").close()
 time.sleep(1)'
     run -0 --separate-stderr pysample --summary "$DIR/summary" "$PID"
     equal "$(value complete)" yes
+    matches "$(value proven_exact)" '^(0\.[0-9]*[1-9][0-9]*|1\.0000)$'
 }
 
 @test "a process that is no Python is refused with the reason" {

@@ -41,3 +41,19 @@ made() {
     made "f (x.py:1) 1"
     equal "${lines[0]}" 'No function of the loader was seen.'
 }
+
+# subtitle TARGET EXACT: what stands under the picture of such a run.
+subtitle() {
+    jq -n --arg target "$1" --arg exact "$2" '{target: $target, samples: 810, rate_achieved_hz: 99.9, rate_asked_hz: 100, samples_missed: 1,
+        samples_torn: 2, proven_exact: ($exact | tonumber? // "n/a"), sampled_s: 8.1}' >"$RUN/run.json"
+    run -0 --separate-stderr bash -c '. "$ROOT/scripts/lib/common.sh"; for part in env run tools report; do . "$ROOT/scripts/lib/$part.sh"; done; report_subtitle'
+}
+
+@test "the samples are stated with those torn and the share proven exact, in a profile of awaits" {
+    subtitle profile-wall 0.8765
+    equal "$output" '810 samples at 99.9 of 100 Hz, 1 missed, 2 torn, 87.65 % proven exact; 8.1 s'
+    subtitle profile-wall n/a
+    equal "$output" '810 samples at 99.9 of 100 Hz, 1 missed, 2 torn, n/a proven exact; 8.1 s'
+    subtitle profile-other 0.8765
+    equal "$output" '810 samples at 99.9 of 100 Hz, 1 missed; 8.1 s'
+}
