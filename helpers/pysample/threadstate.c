@@ -21,7 +21,7 @@ void threadstate_read(struct threads *t, struct os_thread *os) {
     uint64_t waited;
 
     os->run_delay_before = os->run_delay;
-    os->counted = os_read_sched(os);
+    os->counted = os_read_sched(t->os, os);
     os_read_state(t->os, os);
     note_sleep(os);
     if (os->run_delay_before != 0 && os->run_delay > os->run_delay_before) {
@@ -70,7 +70,7 @@ void threadstate_after(struct threads *t) {
             continue;
         /* Asleep before: what was read is exact if this is still the same sleep. */
         os = os_thread(t->os, th->tid, t->w->m->sample);
-        if (!os_read_sched(os) || os->switches != th->exact_switches || th->torn)
+        if (!os_read_sched(t->os, os) || os->switches != th->exact_switches || th->torn)
             th->exact_switches = 0;
     }
 }

@@ -298,6 +298,22 @@ deep(5000)'
     matches "$output" '^\[truncated\];deep \(program.py:5\);.*;deep \(program.py:7\);\[blocked: clock_nanosleep\] [0-9]+$'
 }
 
+@test "more threads than files may be open are seen with their states" {
+    PYTHON=$(find_python 12)
+    program '
+import sys, threading, time
+for _ in range(300): threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
+open(sys.argv[1], "w").close()
+time.sleep(3600)'
+    run -0 --separate-stderr bash -c 'ulimit -n 200; exec pysample --duration 1s --output-dir "$1" --summary "$1/summary" "$2"' sh "$DIR" "$PID"
+    equal "$stderr" ""
+    (($(value samples) > 5)) || fail "$(<"$DIR/summary")"
+    matches "$(value proven_exact)" '^[01]\.'
+    # All 301 of them, all the time, and asleep.
+    run -0 awk '/^#/ { next } !/;\[blocked: (clock_nanosleep|futex)\] [0-9]+$/ { print; exit 1 } { sum += $NF } END { print sum; exit !(sum > 300e6 && sum < 302.5e6) }' \
+        "$DIR/threads.folded"
+}
+
 @test "a packaged module is named as it is imported, however deep its directory" {
     PYTHON=$(find_python 12)
     mkdir -p "$DIR/src/deep/pack/inner"
