@@ -121,7 +121,7 @@ static bool read_loop(struct threads *t, struct thread *th) {
 static bool is_native(struct threads *t, uint64_t loop) {
     const struct type_info *type = py_type(t->w, loop);
 
-    return !type || strstr(type->name, "uvloop") != NULL;
+    return !type || type->uvloop;
 }
 
 /* A loop runs, but none of its frames is on the stack: a greenlet runs, whose stack goes on in that
@@ -162,7 +162,7 @@ static bool read_stack(struct threads *t, struct thread *th, uint64_t frame) {
 
     th->root = th->work_future = 0;
     th->run_frame = th->work_frame = th->loop_frame = 0;
-    th->runs_loop = false;
+    th->runs_loop = th->native = false;
     th->first = t->nframes;
     if (!walk_frames(t, th, frame, &s) || (s.depth && !s.root_seen) || !join_greenlet(t, th, &s))
         return false;
@@ -199,10 +199,18 @@ bool pystack_read(struct threads *t, struct thread *th) {
     }
     if (!read_stack(t, th, frame))
         return false;
-    /* A loop runs only beneath one of these; uvloop's runner is asyncio's own. */
+    /* A loop runs only beneath one of these, but for uvloop's where asyncio's runner is not used.
+     */
     if (th->runs_loop)
         return read_loop(t, th);
-    if (!th->in_greenlet)
+    if (th->in_greenlet)
+        return true;
+    if (t->stacks_only)
+        th->loop = 0;
+    else if (!read_loop(t, th))
+        return false;
+    th->native = th->loop && py_type(t->w, th->loop) && is_native(t, th->loop);
+    if (!th->native)
         th->loop = 0;
     return true;
 }

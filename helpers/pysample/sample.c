@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "nativeloop.h"
 #include "now.h"
 #include "stop.h"
 #include "threadstate.h"
@@ -56,6 +57,7 @@ static bool read_memory(struct session *s, uint64_t now) {
     if (!ok)
         return false;
     tasks_read(&s->tasks, now);
+    nativeloop_roots(&s->tasks);
     threadstate_after(&s->threads);
     return true;
 }

@@ -204,7 +204,7 @@ const char *session_loop(struct session *s) {
             continue;
         type = py_type(&s->world, s->threads.list[i].loop);
         kind = "asyncio";
-        if (type && strstr(type->name, "uvloop"))
+        if (type && type->uvloop)
             return "uvloop";
     }
     return kind;

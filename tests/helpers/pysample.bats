@@ -80,6 +80,54 @@ uvloop_zoo() {
     uvloop_zoo spin
 }
 
+# on_uvloop HOW: the wall view of a program whose uvloop is run so, without asyncio's runner, in WALL: names alone.
+on_uvloop() {
+    rm -f "$DIR/ready"
+    program '
+import asyncio, sys, time, uvloop
+async def works():
+    while True:
+        end = time.monotonic() + 0.02
+        while time.monotonic() < end: pass
+        await asyncio.sleep(0.02)
+def called(loop):
+    loop.call_later(0.01, called, loop)
+    time.sleep(0.002)
+async def main():
+    called(asyncio.get_running_loop())
+    asyncio.get_running_loop().call_later(0.2, lambda: open(sys.argv[1], "w").close())
+    await asyncio.gather(works(), asyncio.sleep(3600))
+def until_complete(loop): loop.run_until_complete(main())
+def forever(loop):
+    task = loop.create_task(main())
+    loop.run_forever()
+globals()[sys.argv[2]](uvloop.new_event_loop())' "$1"
+    run -0 --separate-stderr pysample --rate 200 --duration 1s --wall "$DIR/wall" --threads "$DIR/threads" --summary "$DIR/summary" "$PID"
+    # Where the loop begins is not known before it was seen at rest, or in a task.
+    WALL=$(sed -E '/^#/d; s/ \([^;]*:[0-9]+\)//g' "$DIR/wall" | awk '$NF > 20000 { sub(/ [0-9]+$/, ""); print }' | sort -u)
+    equal "$(value loop)" uvloop
+    run -1 grep -F '[greenlet]' "$DIR/wall" "$DIR/threads"
+    run -0 pysample --json "$PID"
+    ROOTS=$(jq -r '[.tasks[] | select(.root) | .frames[0]] | join(" ")' <<<"$output")
+    kill -9 "$PID"
+}
+
+@test "a uvloop that no runner of asyncio runs is told, and the task that it runs until done is the root" {
+    local PYTHON
+    PYTHON=$(find_python 12)
+    PYTHON=${UVLOOP_PYTHON:-$PYTHON}
+    "$PYTHON" -c 'import uvloop' || fail "no uvloop for $PYTHON: install scripts/env/test.txt, or set UVLOOP_PYTHON"
+    on_uvloop until_complete
+    equal "$(cut -d ';' -f 1-4 <<<"$WALL" | sort -u)" $'<module>;until_complete;main;sleep\n<module>;until_complete;main;works'
+    matches "$WALL" ';main;works;\[running\]'
+    equal "$ROOTS" "main (program.py:14)"
+    # Nothing says that anyone waits for one of these tasks: the wall is the thread.
+    on_uvloop forever
+    matches "$WALL" '(^|'$'\n'')<module>;forever;\[io: epoll_wait\]'
+    matches "$WALL" '(^|'$'\n'')<module>;forever;works;\[running\]'
+    equal "$ROOTS" ""
+}
+
 # with_greenlets: PYTHON to one that has greenlet and SQLAlchemy.
 with_greenlets() {
     PYTHON=$(find_python 12)
