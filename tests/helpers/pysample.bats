@@ -474,22 +474,57 @@ time.sleep(1)'
     equal "$stderr" "pysample: $PID: no Python interpreter is mapped in it"
 }
 
-@test "an unknown version of Python is refused with its number" {
-    local python
-    python=$(command -v python3)
-    if "$python" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 12), (3, 13)))'; then
-        # Where the machine's own is known: a program with the two symbols by which an interpreter is told.
-        python=$DIR/python3.11
-        cc -rdynamic -o "$python" -x c - <<<'
+# unknown_python: UNKNOWN, a Python of a version that is not known.
+unknown_python() {
+    UNKNOWN=$(command -v python3)
+    if "$UNKNOWN" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 12), (3, 13)))'; then
+        # Where the machine's own is known: a program with the two symbols by which an interpreter is told. It reads a line.
+        UNKNOWN=$DIR/python3.11
+        cc -rdynamic -o "$UNKNOWN" -x c - <<<'
             #include <unistd.h>
             const unsigned long Py_Version = 0x030b07f0;
             char _PyRuntime[65536] = {1};
-            int main(void) { pause(); return _PyRuntime[0]; }'
+            int main(void) { char c; return read(0, &c, 1) + _PyRuntime[0] - 1; }'
     fi
-    start "$python" -c 'import time; time.sleep(3600)'
+}
+
+@test "an unknown version of Python is refused with its number" {
+    unknown_python
+    mkfifo "$DIR/line"
+    start bash -c 'exec "$1" -c "input()" <>"$2"' sh "$UNKNOWN" "$DIR/line"
     until_true 10 grep -q python "/proc/$PID/maps"
     run -3 --separate-stderr pysample "$PID"
     matches "$stderr" "^pysample: $PID: it runs Python 3\.[0-9]+\.[0-9]+; only 3\.12 and 3\.13 are known$"
+}
+
+@test "of a command that is refused the end is waited for" {
+    local sampler
+    unknown_python
+    mkfifo "$DIR/line"
+    cd "$DIR"
+    start pysample --summary summary -- bash -c '"$1" -c "input()" <line; touch ended; exit 4' sh "$UNKNOWN"
+    exec 7>line
+    until_true 10 grep -q 'goes on without being sampled' program.out
+    [[ ! -e ended ]] || fail "it has ended"
+    run -0 kill -0 "$PID"
+    printf '\n' >&7
+    exec 7>&-
+    sampler=0
+    wait "$PID" || sampler=$?
+    [[ -e ended ]] || fail "the command was left behind"
+    equal "$sampler" 3
+    matches "$(<program.out)" '^pysample: [0-9]+: it runs Python 3\.[0-9]+\.[0-9]+; only '
+    equal "$(value exit_status)" 4
+}
+
+@test "after its duration, a command goes on" {
+    cd "$DIR"
+    printf '%s\n' 'import time' 'time.sleep(1)' 'open("ended", "w").close()' >program.py
+    # Not by run, which waits for all who could still write.
+    pysample --duration 300ms --summary summary -- "$(find_python 12)" program.py >out 2>&1 3>&-
+    [[ ! -e ended ]] || fail "its end was waited for"
+    equal "$(value exit_status)" n/a
+    until_true 10 test -e ended
 }
 
 # of_python EXPRESSION: its value in PYTHON; `v` is sysconfig.get_config_var.
