@@ -212,15 +212,20 @@ struct os_thread *os_thread(struct os *o, pid_t tid, uint32_t sample) {
     return t;
 }
 
-/* The state letter of stat, where the kernel has no syscall file or does not let us read it. */
-static void state_by_letter(struct os *o, struct os_thread *t) {
+/* By the state letter of stat: where the kernel has no syscall file or does not let us read it, and
+ * of a thread in no system call. `call` is then what it is blocked in. */
+static void state_by_letter(const struct os *o, struct os_thread *t, int call) {
     struct proc_stat st;
     char name[64];
 
     (void)snprintf(name, sizeof(name), "task/%d/stat", t->host);
-    t->call = -2;
+    t->call = call;
     t->state = OS_GONE;
-    if (proc_read_stat(o->procfd, name, &st) && st.state != 'Z' && st.state != 'X')
+    if (!proc_read_stat(o->procfd, name, &st) || st.state == 'Z' || st.state == 'X')
+        return;
+    if (st.state == 'T' || st.state == 't')
+        t->state = OS_STOPPED;
+    else
         t->state = st.state == 'R' ? OS_RUN : OS_BLOCKED;
 }
 
@@ -234,7 +239,7 @@ void os_read_state(struct os *o, struct os_thread *t) {
         if (n < 0 && errno == ESRCH)
             t->state = OS_GONE;
         else
-            state_by_letter(o, t);
+            state_by_letter(o, t, -2);
         return;
     }
     if (text[0] == 'r') {
@@ -245,6 +250,8 @@ void os_read_state(struct os *o, struct os_thread *t) {
     t->call = (int)strtol(text, &end, 10);
     if (t->call >= 0)
         t->arg0 = strtoull(end, NULL, 16);
+    else
+        state_by_letter(o, t, t->call);
 }
 
 bool os_read_sched(const struct os *o, struct os_thread *t) {

@@ -16,8 +16,14 @@ enum os_state {
     OS_UNKNOWN,
     OS_RUN,     /* on a processor or waiting for one */
     OS_BLOCKED, /* in a system call, or a page fault (call -1) */
+    OS_STOPPED, /* by a signal or a debugger */
     OS_GONE,
 };
+
+/* Neither runs nor wants to. */
+static inline bool os_rests(enum os_state s) {
+    return s == OS_BLOCKED || s == OS_STOPPED;
+}
 
 struct run_ring;
 

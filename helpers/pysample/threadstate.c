@@ -10,7 +10,7 @@ enum { WAITED_MAX_NS = 1000000000 };
  * The kernel's run-queue delay leaves out the beginning of that, until the other processor has
  * answered the interrupt that tells it of the thread. */
 static void note_sleep(struct os_thread *os) {
-    if (os->counted && os->state == OS_BLOCKED)
+    if (os->counted && os_rests(os->state))
         os->asleep_switches = os->switches;
     else if (!os->counted || os->asleep_switches != os->switches)
         os->asleep_switches = 0;
@@ -41,7 +41,7 @@ bool threadstate_on_gil(const struct os_thread *os, uint64_t gil, uint64_t size)
 }
 
 bool threadstate_asleep(const struct thread *th, const struct os_thread *os) {
-    return th->tid == os->tid && !th->torn && th->exact_switches != 0 && os->state == OS_BLOCKED &&
+    return th->tid == os->tid && !th->torn && th->exact_switches != 0 && os_rests(os->state) &&
            os->counted && os->switches == th->exact_switches;
 }
 

@@ -41,6 +41,7 @@ void views_open(struct views *v, struct texts *texts, struct threads *threads,
     v->running = text_id(texts, "[running]");
     v->runnable = text_id(texts, "[runnable]");
     v->gil = text_id(texts, "[gil]");
+    v->stopped = text_id(texts, "[stopped]");
     v->unknown = text_id(texts, "<unknown>");
     v->background = text_id(texts, "[background]");
     v->interpreter = text_id(texts, "[interpreter]");
@@ -70,6 +71,8 @@ uint32_t views_thread_state(struct views *v, const struct thread *th) {
     switch (th->state) {
     case OS_RUN:
         return th->woken ? v->runnable : v->running;
+    case OS_STOPPED:
+        return v->stopped;
     case OS_BLOCKED:
         if (top && top->role == R_POOL_IDLE && th->call == SYS_futex)
             return v->idle;

@@ -665,6 +665,21 @@ time.sleep(3600)'
     run -0 grep -q ';\[sleep 0.2s\] ' "$DIR/wall"
 }
 
+@test "a stopped process is shown so, and --stop does not stop it" {
+    PYTHON=$(find_python 12)
+    program '
+import sys
+open(sys.argv[1], "w").close()
+while True: pass'
+    kill -STOP "$PID"
+    until_true 10 grep -q '^State:.T' "/proc/$PID/status"
+    run -0 --separate-stderr pysample --stop --duration 500ms --wall "$DIR/wall" --summary "$DIR/summary" "$PID"
+    equal "$(sed '/^#/d; s/ [0-9]*$//' "$DIR/wall")" '<module> (program.py:4);[stopped]'
+    equal "$(value stops)" 0
+    equal "$(value proven_exact)" 1.0000
+    run -0 grep -q '^State:.T' "/proc/$PID/status"
+}
+
 @test "in another PID namespace, threads and their states are found" {
     [[ $EUID == 0 ]] || fail "needs root, to make a PID namespace"
     PYTHON=$(find_python 12)
