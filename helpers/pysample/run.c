@@ -254,6 +254,7 @@ int run_record(struct session *s, const struct run_options *opt) {
     r.end = opt->duration_ns ? r.start + opt->duration_ns : UINT64_MAX;
     r.next_write = r.start + NS;
     r.info.launched = opt->command != NULL;
+    r.was_attached = s->attached;
     if (!s->attached) {
         views_take_text(&s->views, "[startup]");
         r.taken = true;

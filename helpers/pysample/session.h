@@ -47,7 +47,7 @@ struct session {
     uint64_t samples, exact, retries, torn; /* torn: samples with any stack that stayed torn */
 };
 
-/* Opens /proc/PID. A_GONE: there is no such process. */
+/* Opens /proc/PID. A_GONE: there is no such process, as `why` tells. */
 enum attach session_open(struct session *s, pid_t pid);
 /* Goes over to another process, not yet attached to; sums are kept. Results as above. */
 enum attach session_adopt(struct session *s, pid_t pid);

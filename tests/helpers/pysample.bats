@@ -468,6 +468,28 @@ time.sleep(1)'
     matches "$(value proven_exact)" '^(0\.[0-9]*[1-9][0-9]*|1\.0000)$'
 }
 
+@test "a Python that executes another program is at its end, attached to as launched" {
+    local program='
+import os, sys, time
+while not os.path.exists(sys.argv[1]): time.sleep(0.01)
+time.sleep(0.3)
+os.execvp("sleep", ["sleep", "0.5"])'
+    local sampler
+    PYTHON=$(find_python 12)
+    start "$PYTHON" -c "$program" "$DIR/go"
+    until_true 10 pysample --pstree "$PID"
+    pysample --wall "$DIR/wall" --summary "$DIR/summary" "$PID" 3>&- &
+    sampler=$!
+    STARTED+=("$sampler")
+    until_true 10 grep -q '^samples.[1-9]' "$DIR/summary"
+    touch "$DIR/go"
+    wait "$sampler" || fail "exit status $?"
+    matches "$(<"$DIR/wall")" $'\n\\[shutdown\\] [0-9]'
+    run -1 grep -F '[startup]' "$DIR/wall"
+    run -0 pysample --wall "$DIR/wall" -- "$PYTHON" -c "$program" "$DIR/go"
+    matches "$(<"$DIR/wall")" $'\n\\[shutdown\\] [0-9]'
+}
+
 @test "a process that is no Python is refused with the reason" {
     start sleep 3600
     run -3 --separate-stderr pysample "$PID"
@@ -614,6 +636,23 @@ fixed() {
 @test "a process that is not there is a failure" {
     run -3 --separate-stderr pysample 4194303
     equal "$stderr" "pysample: 4194303: no such process"
+}
+
+@test "a thread is no process: the one it belongs to is named" {
+    local tid mode
+    PYTHON=$(find_python 12)
+    program '
+import sys, threading, time
+thread = threading.Thread(target=time.sleep, args=(3600,), daemon=True)
+thread.start()
+open(sys.argv[1], "w").write(str(thread.native_id))
+time.sleep(3600)'
+    until_true 10 test -s "$DIR/ready"
+    tid=$(<"$DIR/ready")
+    for mode in --pstree --json --duration=1s; do
+        run -3 --separate-stderr pysample "$mode" "$tid"
+        equal "$stderr" "pysample: $tid: no process, but a thread of $PID: name that instead"
+    done
 }
 
 @test "without the right to read the process, the message says how to get it" {
