@@ -53,6 +53,7 @@ static void note_role(struct threads *t, struct thread *th, uint64_t frame, cons
 struct stack {
     uint32_t depth;
     bool root_seen, cut;
+    bool generator; /* the outermost frame is one of a generator or coroutine */
 };
 
 /* Appends the frames from `frame` outwards. */
@@ -74,6 +75,8 @@ static bool walk_frames(struct threads *t, struct thread *th, uint64_t frame, st
         if (owner > FRAME_OWNER_CSTACK)
             return false;
         s->root_seen = owner == FRAME_OWNER_CSTACK;
+        if (!s->root_seen)
+            s->generator = owner == FRAME_OWNER_GENERATOR;
         if (s->root_seen && s->depth > 0)
             t->frames[th->first + s->depth - 1].from_c = true;
         /* Of a deeper stack the innermost frames are kept, and the rest is walked to see that it is
@@ -127,7 +130,7 @@ static bool is_native(struct threads *t, uint64_t loop) {
 /* A loop runs, but none of its frames is on the stack: a greenlet runs, whose stack goes on in that
  * of the task that switched to it. False: torn. */
 static bool join_greenlet(struct threads *t, struct thread *th, struct stack *s) {
-    uint64_t outer;
+    uint64_t outer, own;
 
     th->in_greenlet = false;
     if (s->depth == 0 || s->cut || th->runs_loop || t->stacks_only ||
@@ -146,11 +149,17 @@ static bool join_greenlet(struct threads *t, struct thread *th, struct stack *s)
         if (t->frames[th->first + i].addr == outer)
             return true; /* on this very stack */
     }
+    own = t->frames[th->first + s->depth - 1].addr;
     if (s->depth < DEPTH_MAX) {
         *add_frames(t, 1) = (struct frame){.text = t->text_greenlet};
         s->depth++;
     }
-    return walk_frames(t, th, outer, s) && (th->runs_loop || is_native(t, th->loop));
+    if (!walk_frames(t, th, outer, s))
+        return false;
+    /* Beneath a loop without a frame, a stack that begins like the task's is no greenlet's, and one
+     * that begins with the task is not whole: the task was switched to, or from, meanwhile. */
+    return th->runs_loop || (is_native(t, th->loop) && !s->generator &&
+                             t->frames[th->first + s->depth - 1].addr != own);
 }
 
 /* Reads the stack of a thread. False: torn. A stack is whole when it ends in the frame that entered

@@ -3,8 +3,8 @@
 
 #include <errno.h>
 
-#include "nativeloop.h"
 #include "now.h"
+#include "roots.h"
 #include "stop.h"
 #include "threadstate.h"
 
@@ -57,7 +57,7 @@ static bool read_memory(struct session *s, uint64_t now) {
     if (!ok)
         return false;
     tasks_read(&s->tasks, now);
-    nativeloop_roots(&s->tasks);
+    roots_mark(&s->tasks);
     threadstate_after(&s->threads);
     return true;
 }

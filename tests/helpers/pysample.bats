@@ -331,6 +331,48 @@ asyncio.run(main())'
     matches "$output" ';main \(program.py:6\);to_thread \(asyncio/threads.py:[0-9]+\);works \(program.py:5\);\[blocked: clock_nanosleep\] [0-9]+$'
 }
 
+# walls: the names of the wall view's stacks, without weights.
+walls() { sed -E '/^#/d; s/ \([^;]*:[0-9]+\)//g; s/ [0-9]+$//' "$DIR/wall" | sort; }
+
+loop_in_thread() {
+    rm -f "$DIR/ready"
+    program '
+import asyncio, sys
+async def inner():
+    asyncio.get_running_loop().call_later(0.1, lambda: open(sys.argv[1], "w").close())
+    await asyncio.sleep(3600)
+def works(): asyncio.run(inner())
+async def main(): await asyncio.to_thread(works)
+asyncio.run(main())'
+    run -0 --separate-stderr pysample --duration 500ms --wall "$DIR/wall" --tasks "$DIR/tasks" "$PID"
+    equal "$(walls)" "$RUNNER;main;to_thread;works;${RUNNER#*;};inner;sleep;[sleep 3600s]"
+    equal "$(stacks "$DIR/tasks")" "inner;sleep;[sleep 3600s]"$'\n'"main;to_thread;works;${RUNNER#*;};[task]"
+    kill -9 "$PID"
+}
+
+@test "a loop that runs in a thread that a task waits for continues that task's stack" { each_python loop_in_thread; }
+
+gather_root() {
+    rm -f "$DIR/ready"
+    program '
+import asyncio, sys
+async def one(): await asyncio.sleep(3600)
+async def two(): await asyncio.sleep(1800)
+async def done(): pass
+loop = asyncio.new_event_loop()
+asyncio.set_event_loop(loop)
+loop.call_later(0.1, lambda: open(sys.argv[1], "w").close())
+loop.run_until_complete(asyncio.gather(one(), asyncio.gather(two(), done())))'
+    run -0 --separate-stderr pysample --duration 500ms --wall "$DIR/wall" --tasks "$DIR/tasks" "$PID"
+    equal "$(walls)" $'<module>;BaseEventLoop.run_until_complete;one;sleep;[sleep 3600s]\n<module>;BaseEventLoop.run_until_complete;two;sleep;[sleep 1800s]'
+    # Half of the time each.
+    run -0 awk '/^#/ { next } $NF < 240000 || $NF > 280000 { exit 1 }' "$DIR/wall"
+    run -1 grep -F '[background]' "$DIR/tasks"
+    kill -9 "$PID"
+}
+
+@test "a gather that is run until it is done is followed into its tasks" { each_python gather_root; }
+
 @test "of a stack of thousands of frames the innermost are shown" {
     PYTHON=$(find_python 12)
     program '

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "nativeloop.h"
+#include "roots.h"
 
 #include <sys/syscall.h>
 
 enum {
+    GATHER_DEPTH_MAX = 8,
+    GATHER_MAX = 1 << 16,
     CFUNCTION_DEF = 16,    /* PyCFunctionObject.m_ml, whose first field is the name */
     CFUNCTION_MODULE = 32, /* m_module: here the module's name */
 };
@@ -77,25 +79,61 @@ static uint32_t frames_outside(struct tasks *t, const struct thread *th) {
     return 0;
 }
 
-void nativeloop_roots(struct tasks *t) {
+/* The task that carries uvloop's callback. */
+static void find_native(struct tasks *t, struct thread *th) {
+    th->run_frame = frames_outside(t, th);
+    for (uint32_t k = 0; k < t->ntasks; k++) {
+        struct task *task = &t->list[k];
+        bool found = false;
+
+        if (task->loop != th->loop || task->kind == K_NONE)
+            continue;
+        each_callback(t, task->addr, task->kind, look, &found);
+        if (!found)
+            continue;
+        task->root = true;
+        th->root = th->run_frame ? task->addr : 0;
+        return;
+    }
+}
+
+static void each_below(struct tasks *t, uint64_t root, int depth,
+                       void (*each)(uint32_t i, void *arg), void *arg) {
+    uint64_t list, size, items, child;
+    uint32_t i;
+
+    if (py_kind(t->w, root) != K_GATHER) {
+        if (map_get(&t->by_addr, root, &i) && i < t->ntasks && t->list[i].kind != K_NONE)
+            each(i, arg);
+        return;
+    }
+    list = depth < GATHER_DEPTH_MAX ? py_attr(t->w, root, N_CHILDREN) : 0;
+    if (!list || py_kind(t->w, list) != K_LIST || !mem_u64(t->w->m, list + LIST_SIZE, &size) ||
+        !mem_u64(t->w->m, list + LIST_ITEMS, &items) || size > GATHER_MAX)
+        return;
+    for (uint64_t k = 0; k < size; k++) {
+        if (mem_u64(t->w->m, items + 8 * k, &child) && child)
+            each_below(t, child, depth + 1, each, arg);
+    }
+}
+
+void each_root(struct tasks *t, uint64_t root, void (*each)(uint32_t i, void *arg), void *arg) {
+    if (root)
+        each_below(t, root, 0, each, arg);
+}
+
+static void mark(uint32_t i, void *arg) {
+    struct tasks *t = arg;
+
+    t->list[i].root = true;
+}
+
+void roots_mark(struct tasks *t) {
     for (uint32_t i = 0; i < t->threads->n; i++) {
         struct thread *th = &t->threads->list[i];
 
-        if (!th->native || th->root)
-            continue;
-        th->run_frame = frames_outside(t, th);
-        for (uint32_t k = 0; k < t->ntasks; k++) {
-            struct task *task = &t->list[k];
-            bool found = false;
-
-            if (task->loop != th->loop || task->kind == K_NONE)
-                continue;
-            each_callback(t, task->addr, task->kind, look, &found);
-            if (!found)
-                continue;
-            task->root = true;
-            th->root = th->run_frame ? task->addr : 0;
-            break;
-        }
+        if (th->native && !th->root)
+            find_native(t, th);
+        each_root(t, th->root, mark, t);
     }
 }
