@@ -7,7 +7,10 @@
 #include "buf.h"
 #include "roots.h"
 
-enum { WALK_DEPTH_MAX = 200 };
+enum {
+    WALK_DEPTH_MAX = 200,
+    STACK_MAX = 16384, /* frames of one stack that are written */
+};
 
 static const uint64_t UNIT = (uint64_t)1 << 40;
 
@@ -43,6 +46,7 @@ void views_open(struct views *v, struct texts *texts, struct threads *threads,
     v->runnable = text_id(texts, "[runnable]");
     v->gil = text_id(texts, "[gil]");
     v->stopped = text_id(texts, "[stopped]");
+    v->truncated = text_id(texts, "[truncated]");
     v->unknown = text_id(texts, "<unknown>");
     v->background = text_id(texts, "[background]");
     v->interpreter = text_id(texts, "[interpreter]");
@@ -255,7 +259,12 @@ static void walk(struct views *vs, uint32_t node, uint32_t i, uint64_t units, in
         k->visit = 0;
         return;
     }
-    if (!walk_work(vs, node, k, units, depth))
+    if (walk_work(vs, node, k, units, depth))
+        return;
+    /* There is more beneath it that cannot be followed. */
+    if (k->state == T_WAITING && k->child && !k->visit)
+        view_give(v, view_child(v, node, vs->truncated), units);
+    else
         give_task(vs, v, node, k, units);
 }
 
@@ -429,10 +438,14 @@ void views_settle(struct views *vs) {
 
 void views_stack(const struct views *vs, enum view_id id, uint32_t node, struct buf *out) {
     const struct view *v = &vs->view[id];
-    uint32_t path[2 * DEPTH_MAX + 8], n = 0;
+    static uint32_t path[STACK_MAX];
+    uint32_t n = 0;
 
-    for (; node && n < sizeof(path) / sizeof(path[0]); node = v->nodes[node].parent)
+    for (; node && n < STACK_MAX; node = v->nodes[node].parent)
         path[n++] = v->nodes[node].text;
+    /* Of a longer one the innermost frames, as of a thread's. */
+    if (node)
+        path[n - 1] = vs->truncated;
     while (n > 0) {
         buf_adds(out, text_of(vs->texts, path[--n]));
         if (n > 0)

@@ -404,6 +404,34 @@ time.sleep(3600)'
         "$DIR/threads.folded"
 }
 
+# awaits DEPTH FRAMES SPARE: tasks that await tasks so deep, each with that many frames, in WALL.
+awaits() {
+    rm -f "$DIR/ready"
+    program '
+import asyncio, sys
+sys.setrecursionlimit(100000)
+async def c(tasks, frames):
+    if frames: return await c(tasks, frames - 1)
+    if tasks: return await asyncio.create_task(c(tasks - 1, int(sys.argv[3])))
+    open(sys.argv[1], "w").close()
+    await asyncio.sleep(3600)
+asyncio.run(c(int(sys.argv[2]), int(sys.argv[3])))' "$@"
+    run -0 --separate-stderr pysample --duration 500ms --wall "$DIR/wall" "$PID"
+    WALL=$(walls | sort -u)
+    kill -9 "$PID"
+}
+
+@test "of tasks that await tasks all frames are shown, and where some are not it is said" {
+    PYTHON=$(find_python 12)
+    awaits 12 300
+    equal "$(tr ';' '\n' <<<"$WALL" | uniq -c | awk '{ print $1, $2 }' | paste -sd ' ')" \
+        '1 <module> 1 run 1 Runner.run 1 BaseEventLoop.run_until_complete 3913 c 1 sleep 1 [sleep'
+    awaits 80 300
+    matches "$WALL" '^\[truncated\];c;.*;c;sleep;\[sleep 3600s\]$'
+    awaits 5000 0
+    matches "$WALL" '^<module>;.*;c;c;\[truncated\]$'
+}
+
 @test "a packaged module is named as it is imported, however deep its directory" {
     PYTHON=$(find_python 12)
     mkdir -p "$DIR/src/deep/pack/inner"
