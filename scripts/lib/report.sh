@@ -146,7 +146,8 @@ report_write() {
     {
         printf '# %s\n\n' "$(run_get target)"
         [[ ! -s $RUN/waits.tsv ]] || printf '**%s**\n\n' "$(wall_lead)"
-        printf 'Wall %s s, CPU %s s' "$wall" "$cpu"
+        # Of a loader attached to: more than was sampled.
+        printf '%s %s s, CPU %s s' "$([[ $(run_get attached) == attached ]] && printf "Since the loader's start: wall" || printf Wall)" "$wall" "$cpu"
         if [[ $wall != n/a && $cpu != n/a ]]; then awk -v w="$wall" -v c="$cpu" 'BEGIN { if (w > 0) printf " (%.0f %% of one core)", 100 * c / w }'; fi
         printf '; %s documents, %s chunks' "$(run_get documents)" "$chunks"
         if [[ $chunks != n/a && $wall != n/a ]]; then awk -v w="$wall" -v c="$chunks" 'BEGIN { if (w > 0) printf " (%.1f chunks/s)", c / w }'; fi
