@@ -963,6 +963,28 @@ asyncio.run(main())' 2
     equal "$(printf '%s\n' "${LINES_SHOWN[@]}" | grep -cE '^  \* Task-[2-8]: \[sleep 3600s\]  EmbeddingService_apply_rate_limit \(…[a-z_]+\.py:5\)$')" 7
 }
 
+@test "--top shows stacks that look the same as one row, and says that the process has ended" {
+    PYTHON=$(find_python 12)
+    program '
+import asyncio, sys
+async def limit(): await asyncio.sleep(3600)
+async def b(): await limit()
+async def one(): await b()
+async def two(): await b()
+async def main():
+    asyncio.get_running_loop().call_later(0.05, lambda: open(sys.argv[1], "w").close())
+    await asyncio.gather(one(), two())
+asyncio.run(main())'
+    top 30 120
+    matches "${LINES_SHOWN[1]}" '^100\.0 %  \[sleep 3600s\]  limit \(program.py:3\) < b \(program.py:4\)$'
+    equal "${LINES_SHOWN[2]}" ""
+    start timeout 20 "$BIN/pysample" --top "$PID"
+    until_true 10 grep -q 'limit' "$DIR/program.out"
+    kill -9 "${STARTED[0]}"
+    wait "$PID" || fail "exit status $?"
+    equal "$(tail -n 1 "$DIR/program.out")" "${STARTED[0]}: the process has ended"
+}
+
 @test "--samples writes each thread's stack once, its time, and its end; --follow samples when the file is written to" {
     local PYTHON
     PYTHON=$(find_python 12)
