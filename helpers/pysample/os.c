@@ -13,6 +13,8 @@
 #include "buf.h"
 #include "proc.h"
 
+enum { FDS_SPARE = 32, FDS_WANTED = 65536 }; /* spare: for all but the threads' files */
+
 static const struct {
     int call;
     const char *marker;
@@ -99,25 +101,37 @@ void os_open(struct os *o, int procfd) {
     o->threads = xcalloc(o->cap, sizeof(*o->threads));
     o->foreign_ns = os_ns_pids(procfd, "status", &last) > 1;
     /* Two files a thread. */
-    if (getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < lim.rlim_max) {
-        lim.rlim_cur = lim.rlim_max < 65536 ? lim.rlim_max : 65536;
-        (void)setrlimit(RLIMIT_NOFILE, &lim);
+    if (getrlimit(RLIMIT_NOFILE, &lim) != 0)
+        return;
+    if (lim.rlim_cur < lim.rlim_max && lim.rlim_cur < FDS_WANTED) {
+        struct rlimit more = lim;
+
+        more.rlim_cur = lim.rlim_max < FDS_WANTED ? lim.rlim_max : FDS_WANTED;
+        if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+            lim = more;
     }
+    if (lim.rlim_cur > FDS_SPARE)
+        o->fds_max = lim.rlim_cur < FDS_WANTED ? (uint32_t)lim.rlim_cur - FDS_SPARE : FDS_WANTED;
 }
 
-static void forget(struct os_thread *t) {
-    if (t->fd_syscall >= 0)
-        (void)close(t->fd_syscall);
-    if (t->fd_sched >= 0)
-        (void)close(t->fd_sched);
-    t->fd_syscall = t->fd_sched = -1;
+static void drop_file(struct os *o, int *fd) {
+    if (*fd < 0)
+        return;
+    (void)close(*fd);
+    *fd = -1;
+    o->fds--;
+}
+
+static void forget(struct os *o, struct os_thread *t) {
+    drop_file(o, &t->fd_syscall);
+    drop_file(o, &t->fd_sched);
     free(t->ring);
     t->ring = NULL;
 }
 
 void os_close(struct os *o) {
     for (uint32_t i = 0; i < o->n; i++)
-        forget(&o->threads[i]);
+        forget(o, &o->threads[i]);
     free(o->threads);
     *o = (struct os){0};
 }
@@ -147,6 +161,26 @@ static int open_of(const struct os *o, pid_t host, const char *file) {
     return openat(o->procfd, name, O_RDONLY | O_CLOEXEC);
 }
 
+static void keep_file(struct os *o, int *kept, int fd) {
+    *kept = fd;
+    o->fds += fd >= 0;
+}
+
+/* Reads a file of a thread, by the one that is kept open where there is one. */
+static ssize_t read_of(const struct os *o, const struct os_thread *t, int kept, const char *file,
+                       char *text, size_t cap) {
+    int fd = kept >= 0 ? kept : open_of(o, t->host, file), error;
+    ssize_t n = fd >= 0 ? pread(fd, text, cap - 1, 0) : -1;
+
+    error = errno;
+    if (fd >= 0 && fd != kept)
+        (void)close(fd);
+    errno = error;
+    if (n > 0)
+        text[n] = '\0';
+    return n;
+}
+
 struct os_thread *os_thread(struct os *o, pid_t tid, uint32_t sample) {
     struct os_thread *t;
 
@@ -170,26 +204,34 @@ struct os_thread *os_thread(struct os *o, pid_t tid, uint32_t sample) {
         (void)proc_each_number(o->procfd, "task", match_ns, &s);
         t->host = s.found;
     }
-    t->fd_syscall = open_of(o, t->host, "syscall");
-    t->fd_sched = open_of(o, t->host, "schedstat");
+    t->fd_syscall = t->fd_sched = -1;
+    if (o->fds + 2 <= o->fds_max) {
+        keep_file(o, &t->fd_syscall, open_of(o, t->host, "syscall"));
+        keep_file(o, &t->fd_sched, open_of(o, t->host, "schedstat"));
+    }
     return t;
 }
 
-/* The state letter of stat, where the kernel has no syscall file or does not let us read it. */
-static void state_by_letter(struct os *o, struct os_thread *t) {
+/* By the state letter of stat: where the kernel has no syscall file or does not let us read it, and
+ * of a thread in no system call. `call` is then what it is blocked in. */
+static void state_by_letter(const struct os *o, struct os_thread *t, int call) {
     struct proc_stat st;
     char name[64];
 
     (void)snprintf(name, sizeof(name), "task/%d/stat", t->host);
-    t->call = -2;
+    t->call = call;
     t->state = OS_GONE;
-    if (proc_read_stat(o->procfd, name, &st) && st.state != 'Z' && st.state != 'X')
+    if (!proc_read_stat(o->procfd, name, &st) || st.state == 'Z' || st.state == 'X')
+        return;
+    if (st.state == 'T' || st.state == 't')
+        t->state = OS_STOPPED;
+    else
         t->state = st.state == 'R' ? OS_RUN : OS_BLOCKED;
 }
 
 void os_read_state(struct os *o, struct os_thread *t) {
     char text[256];
-    ssize_t n = t->fd_syscall >= 0 ? pread(t->fd_syscall, text, sizeof(text) - 1, 0) : -1;
+    ssize_t n = read_of(o, t, t->fd_syscall, "syscall", text, sizeof(text));
     char *end;
 
     t->arg0 = 0;
@@ -197,10 +239,9 @@ void os_read_state(struct os *o, struct os_thread *t) {
         if (n < 0 && errno == ESRCH)
             t->state = OS_GONE;
         else
-            state_by_letter(o, t);
+            state_by_letter(o, t, -2);
         return;
     }
-    text[n] = '\0';
     if (text[0] == 'r') {
         t->state = OS_RUN;
         return;
@@ -209,16 +250,17 @@ void os_read_state(struct os *o, struct os_thread *t) {
     t->call = (int)strtol(text, &end, 10);
     if (t->call >= 0)
         t->arg0 = strtoull(end, NULL, 16);
+    else
+        state_by_letter(o, t, t->call);
 }
 
-bool os_read_sched(struct os_thread *t) {
+bool os_read_sched(const struct os *o, struct os_thread *t) {
     char text[96];
-    ssize_t n = t->fd_sched >= 0 ? pread(t->fd_sched, text, sizeof(text) - 1, 0) : -1;
+    ssize_t n = read_of(o, t, t->fd_sched, "schedstat", text, sizeof(text));
     char *p = text;
 
     if (n <= 0)
         return false;
-    text[n] = '\0';
     (void)strtoull(p, &p, 10);
     t->run_delay = strtoull(p, &p, 10);
     t->switches = strtoull(p, &p, 10);
@@ -230,7 +272,7 @@ void os_sweep(struct os *o, uint32_t sample) {
 
     for (uint32_t i = 0; i < o->n; i++) {
         if (sample - o->threads[i].seen > 64)
-            forget(&o->threads[i]);
+            forget(o, &o->threads[i]);
         else
             o->threads[kept++] = o->threads[i];
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * What the kernel says of the target's threads: running, blocked and in which system call, how
- * often scheduled. Sources: /proc/PID/task/TID/syscall, schedstat, stat and status (proc(5)); their
- * files are kept open.
+ * often scheduled. Sources: /proc/PID/task/TID/syscall, schedstat, stat and status (proc(5)). The
+ * files of as many threads are kept open as the limit on open files leaves room for; those of the
+ * others are opened for each reading.
  */
 #ifndef PYSAMPLE_OS_H
 #define PYSAMPLE_OS_H
@@ -15,15 +16,21 @@ enum os_state {
     OS_UNKNOWN,
     OS_RUN,     /* on a processor or waiting for one */
     OS_BLOCKED, /* in a system call, or a page fault (call -1) */
+    OS_STOPPED, /* by a signal or a debugger */
     OS_GONE,
 };
+
+/* Neither runs nor wants to. */
+static inline bool os_rests(enum os_state s) {
+    return s == OS_BLOCKED || s == OS_STOPPED;
+}
 
 struct run_ring;
 
 struct os_thread {
-    pid_t tid, host; /* as the target's namespace and as ours number it */
-    int fd_syscall, fd_sched;
-    uint32_t seen; /* sample */
+    pid_t tid, host;          /* as the target's namespace and as ours number it */
+    int fd_syscall, fd_sched; /* -1 = not kept open */
+    uint32_t seen;            /* sample */
     enum os_state state;
     int call;                     /* system call number, -1 = none, -2 = not told */
     uint64_t arg0;                /* its first argument */
@@ -43,7 +50,8 @@ struct os {
     bool foreign_ns; /* thread numbers need NSpid */
     struct os_thread *threads;
     uint32_t n, cap;
-    uint32_t last; /* where the search begins: threads come in the same order */
+    uint32_t last;         /* where the search begins: threads come in the same order */
+    uint32_t fds, fds_max; /* files kept open */
 };
 
 /* How many numbers a process or thread has, one a pid namespace, outermost first: "NSpid:" of the
@@ -61,7 +69,7 @@ struct os_thread *os_thread(struct os *o, pid_t tid, uint32_t sample);
 /* Reads state, call and argument. */
 void os_read_state(struct os *o, struct os_thread *t);
 /* Reads run_delay and switches; false when the kernel does not say. */
-bool os_read_sched(struct os_thread *t);
+bool os_read_sched(const struct os *o, struct os_thread *t);
 
 /* Closes the files of threads not seen for a while. */
 void os_sweep(struct os *o, uint32_t sample);

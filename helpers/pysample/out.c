@@ -73,7 +73,7 @@ void out_summary(struct session *s, const struct run_info *run, struct buf *out)
         buf_printf(out, "unknown_%s_us\t%" PRIu64 "\n", view_name[i],
                    s->views.unknown_ns[i] / 1000);
     }
-    if (s->threads.exact_ok && s->samples)
+    if (s->exact_ok && s->samples)
         buf_printf(out, "proven_exact\t%.4f\n", share(s->exact, s->samples));
     else
         buf_adds(out, "proven_exact\tn/a\n");

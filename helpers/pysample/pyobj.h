@@ -74,6 +74,7 @@ struct type_info {
     int64_t basicsize, dictoffset;
     enum kind kind;
     bool iterates; /* has tp_iternext: may be what an await delegates to */
+    bool uvloop;   /* of uvloop, or derived from a type of it */
     char name[64];
     int16_t slot[NAMES]; /* index of an inline value + 1; 0 = not looked up, -1 = none */
 };

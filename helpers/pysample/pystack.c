@@ -53,6 +53,7 @@ static void note_role(struct threads *t, struct thread *th, uint64_t frame, cons
 struct stack {
     uint32_t depth;
     bool root_seen, cut;
+    bool generator; /* the outermost frame is one of a generator or coroutine */
 };
 
 /* Appends the frames from `frame` outwards. */
@@ -74,6 +75,8 @@ static bool walk_frames(struct threads *t, struct thread *th, uint64_t frame, st
         if (owner > FRAME_OWNER_CSTACK)
             return false;
         s->root_seen = owner == FRAME_OWNER_CSTACK;
+        if (!s->root_seen)
+            s->generator = owner == FRAME_OWNER_GENERATOR;
         if (s->root_seen && s->depth > 0)
             t->frames[th->first + s->depth - 1].from_c = true;
         /* Of a deeper stack the innermost frames are kept, and the rest is walked to see that it is
@@ -121,13 +124,13 @@ static bool read_loop(struct threads *t, struct thread *th) {
 static bool is_native(struct threads *t, uint64_t loop) {
     const struct type_info *type = py_type(t->w, loop);
 
-    return !type || strstr(type->name, "uvloop") != NULL;
+    return !type || type->uvloop;
 }
 
 /* A loop runs, but none of its frames is on the stack: a greenlet runs, whose stack goes on in that
  * of the task that switched to it. False: torn. */
 static bool join_greenlet(struct threads *t, struct thread *th, struct stack *s) {
-    uint64_t outer;
+    uint64_t outer, own;
 
     th->in_greenlet = false;
     if (s->depth == 0 || s->cut || th->runs_loop || t->stacks_only ||
@@ -146,11 +149,17 @@ static bool join_greenlet(struct threads *t, struct thread *th, struct stack *s)
         if (t->frames[th->first + i].addr == outer)
             return true; /* on this very stack */
     }
+    own = t->frames[th->first + s->depth - 1].addr;
     if (s->depth < DEPTH_MAX) {
         *add_frames(t, 1) = (struct frame){.text = t->text_greenlet};
         s->depth++;
     }
-    return walk_frames(t, th, outer, s) && (th->runs_loop || is_native(t, th->loop));
+    if (!walk_frames(t, th, outer, s))
+        return false;
+    /* Beneath a loop without a frame, a stack that begins like the task's is no greenlet's, and one
+     * that begins with the task is not whole: the task was switched to, or from, meanwhile. */
+    return th->runs_loop || (is_native(t, th->loop) && !s->generator &&
+                             t->frames[th->first + s->depth - 1].addr != own);
 }
 
 /* Reads the stack of a thread. False: torn. A stack is whole when it ends in the frame that entered
@@ -162,7 +171,7 @@ static bool read_stack(struct threads *t, struct thread *th, uint64_t frame) {
 
     th->root = th->work_future = 0;
     th->run_frame = th->work_frame = th->loop_frame = 0;
-    th->runs_loop = false;
+    th->runs_loop = th->native = false;
     th->first = t->nframes;
     if (!walk_frames(t, th, frame, &s) || (s.depth && !s.root_seen) || !join_greenlet(t, th, &s))
         return false;
@@ -199,10 +208,18 @@ bool pystack_read(struct threads *t, struct thread *th) {
     }
     if (!read_stack(t, th, frame))
         return false;
-    /* A loop runs only beneath one of these; uvloop's runner is asyncio's own. */
+    /* A loop runs only beneath one of these, but for uvloop's where asyncio's runner is not used.
+     */
     if (th->runs_loop)
         return read_loop(t, th);
-    if (!th->in_greenlet)
+    if (th->in_greenlet)
+        return true;
+    if (t->stacks_only)
+        th->loop = 0;
+    else if (!read_loop(t, th))
+        return false;
+    th->native = th->loop && py_type(t->w, th->loop) && is_native(t, th->loop);
+    if (!th->native)
         th->loop = 0;
     return true;
 }

@@ -119,6 +119,23 @@ static enum kind classify(struct world *w, const struct type_info *t) {
     return K_OTHER;
 }
 
+/* uvloop's class is Python's, named like any other; the one it derives from is named in full. */
+static bool is_uvloop(struct world *w, const struct type_info *t) {
+    uint64_t type = t->addr, name_at;
+    char name[64];
+
+    memcpy(name, t->name, sizeof(name));
+    for (int depth = 0; depth < BASES_MAX; depth++) {
+        if (strncmp(name, "uvloop.", strlen("uvloop.")) == 0)
+            return true;
+        if (!mem_u64(w->m, type + TYPE_BASE, &type) || type == 0 ||
+            !mem_u64(w->m, type + TYPE_NAME, &name_at) ||
+            !read_cstr(w, name_at, name, sizeof(name)))
+            return false;
+    }
+    return false;
+}
+
 static bool fill_type(struct world *w, uint64_t addr, struct type_info *t) {
     const uint8_t *p = mem_at(w->m, addr, TYPE_DICTOFFSET + 8);
     uint64_t meta;
@@ -202,6 +219,7 @@ const struct type_info *py_type_at(struct world *w, uint64_t type) {
                 if (!fill_type(w, type, &fresh))
                     return NULL;
                 fresh.kind = classify(w, &fresh);
+                fresh.uvloop = is_uvloop(w, &fresh);
                 *t = fresh;
             }
         }
@@ -212,6 +230,7 @@ const struct type_info *py_type_at(struct world *w, uint64_t type) {
     if (type == 0 || type % 8 != 0 || !fill_type(w, type, &fresh))
         return NULL;
     fresh.kind = classify(w, &fresh);
+    fresh.uvloop = is_uvloop(w, &fresh);
     if (w->ntypes == TYPES_MAX)
         forget_types(w);
     if (w->ntypes == w->types_cap)

@@ -56,6 +56,7 @@ struct recorder {
     uint64_t next_attach, next_write;
     unsigned int lost;
     bool was_attached, gone;
+    bool refused;     /* there is a Python, but it cannot be sampled; that has been said */
     bool taken_views; /* the shares are those of the last sample read */
     bool taken;       /* shares of a sample wait for their time */
 };
@@ -117,8 +118,21 @@ static void lost_target(struct recorder *r) {
         r->gone = true;
 }
 
+/* Says why the Python that is there is not sampled. A command that was started is not left behind:
+ * its end is waited for. */
+static void refuse(struct recorder *r, bool denied) {
+    if (denied)
+        rights_explain(r->s, r->opt->command != NULL);
+    else
+        warn("%d: %s", (int)r->s->pid, r->s->why);
+    if (r->opt->command)
+        warn("the command goes on without being sampled; its end is waited for");
+    r->refused = true;
+}
+
 /* The target's Python, when it is there; a process that executes another program is found again. */
 static void attach(struct recorder *r, uint64_t now) {
+    enum attach got;
     pid_t below;
 
     if (now < r->next_attach)
@@ -126,16 +140,16 @@ static void attach(struct recorder *r, uint64_t now) {
     /* Often at first, to miss little of a start; a command that is no Python for long is asked
      * less. */
     r->next_attach = now + (now - r->start < NS ? ATTACH_EVERY_NS : 10 * ATTACH_EVERY_NS);
-    switch (session_attach(r->s)) {
+    got = session_attach(r->s);
+    switch (got) {
     case A_OK:
         r->was_attached = true;
         r->lost = 0;
         break;
     case A_REFUSED:
-        die(EX_FAIL, "%d: %s", (int)r->s->pid, r->s->why);
     case A_DENIED:
-        rights_explain(r->s, r->opt->command != NULL);
-        exit(EX_FAIL);
+        refuse(r, got == A_DENIED);
+        break;
     case A_GONE:
         lost_target(r);
         break;
@@ -198,7 +212,9 @@ static void take_sample(struct recorder *r, uint64_t now) {
         lost_target(r);
         break;
     case A_REFUSED:
-        die(EX_FAIL, "%d: %s", (int)r->s->pid, r->s->why);
+        r->taken = false;
+        refuse(r, false);
+        break;
     default:
         r->taken_views = false;
         if (r->s->ended) {
@@ -238,6 +254,7 @@ int run_record(struct session *s, const struct run_options *opt) {
     r.end = opt->duration_ns ? r.start + opt->duration_ns : UINT64_MAX;
     r.next_write = r.start + NS;
     r.info.launched = opt->command != NULL;
+    r.was_attached = s->attached;
     if (!s->attached) {
         views_take_text(&s->views, "[startup]");
         r.taken = true;
@@ -245,7 +262,7 @@ int run_record(struct session *s, const struct run_options *opt) {
     if (opt->samples)
         r.timed = timed_open(opt->samples);
     ok = write_all(&r, r.start);
-    while (ok && !r.gone) {
+    while (ok && !r.gone && !r.refused) {
         uint64_t now, at, slot;
 
         at = r.start + (uint64_t)(((double)r.slot + uniform(&r.random)) * period);
@@ -273,6 +290,9 @@ int run_record(struct session *s, const struct run_options *opt) {
             r.info.missed += slot - r.slot - 1;
         r.slot = slot > r.slot ? slot : r.slot + (wakeup != WAKEUP_WRITTEN);
     }
+    while (r.refused && opt->command && (wakeup == WAKEUP_DUE || wakeup == WAKEUP_WRITTEN) &&
+           now_ns() < r.end)
+        wakeup = waiting_until(&waiting, r.end);
     r.last = now_ns();
     views_add(&s->views, r.last - r.boundary);
     /* Gone, but perhaps not yet waited for. */
@@ -285,7 +305,7 @@ int run_record(struct session *s, const struct run_options *opt) {
     waiting_close(&waiting);
     if (r.timed)
         ok &= timed_close(r.timed);
-    if (!ok)
+    if (!ok || r.refused)
         return EX_FAIL;
     if (s->samples == 0) {
         warn("%d: no sample: %s", (int)s->pid, s->why[0] ? s->why : "no time");

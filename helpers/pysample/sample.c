@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "now.h"
+#include "roots.h"
 #include "stop.h"
 #include "threadstate.h"
 
@@ -56,6 +57,7 @@ static bool read_memory(struct session *s, uint64_t now) {
     if (!ok)
         return false;
     tasks_read(&s->tasks, now);
+    roots_mark(&s->tasks);
     threadstate_after(&s->threads);
     return true;
 }
@@ -141,6 +143,7 @@ enum attach sample_read(struct session *s, uint64_t now, uint64_t interval) {
         s->tasks.exact = was_exact(s);
     s->samples++;
     s->exact += s->tasks.exact;
+    s->exact_ok |= s->threads.exact_ok;
     if (!s->same)
         s->torn_now = any_torn(s);
     s->torn += s->torn_now;

@@ -12,9 +12,21 @@
 
 enum { BELOW_MAX = 4 }; /* levels of processes below a command in which Python is looked for */
 
+/* The process that a thread belongs to; /proc/N is there for threads too. 0 = not told. */
+static pid_t process_of(int procfd) {
+    char status[8192];
+    const char *p;
+
+    if (proc_read(procfd, "status", status, sizeof(status)) <= 0 ||
+        (p = strstr(status, "\nTgid:")) == NULL)
+        return 0;
+    return (pid_t)strtol(p + strlen("\nTgid:"), NULL, 10);
+}
+
 enum attach session_adopt(struct session *s, pid_t pid) {
     struct proc_stat st;
     int root = proc_open_root("/proc");
+    pid_t process;
 
     if (s->procfd >= 0)
         (void)close(s->procfd);
@@ -25,6 +37,12 @@ enum attach session_adopt(struct session *s, pid_t pid) {
     if (s->procfd < 0 || !proc_read_stat(s->procfd, "stat", &st) || st.state == 'Z' ||
         st.state == 'X')
         return A_GONE;
+    process = process_of(s->procfd);
+    if (process > 0 && process != pid) {
+        (void)snprintf(s->why, sizeof(s->why), "no process, but a thread of %d: name that instead",
+                       (int)process);
+        return A_GONE;
+    }
     s->starttime = st.starttime;
     (void)os_ns_pids(s->procfd, "status", &s->ns_pid);
     return A_OK;
@@ -204,7 +222,7 @@ const char *session_loop(struct session *s) {
             continue;
         type = py_type(&s->world, s->threads.list[i].loop);
         kind = "asyncio";
-        if (type && strstr(type->name, "uvloop"))
+        if (type && type->uvloop)
             return "uvloop";
     }
     return kind;

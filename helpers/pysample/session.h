@@ -41,12 +41,13 @@ struct session {
     bool ended;       /* after A_NOT_YET: the interpreter is no longer initialised */
     bool same;        /* nothing has changed since the last sample: no memory was read */
     bool torn_now;    /* the last sample read has torn stacks */
+    bool exact_ok;    /* the kernel tells of this target what proves a sample exact */
     char why[512];
     /* counts */
     uint64_t samples, exact, retries, torn; /* torn: samples with any stack that stayed torn */
 };
 
-/* Opens /proc/PID. A_GONE: there is no such process. */
+/* Opens /proc/PID. A_GONE: there is no such process, as `why` tells. */
 enum attach session_open(struct session *s, pid_t pid);
 /* Goes over to another process, not yet attached to; sums are kept. Results as above. */
 enum attach session_adopt(struct session *s, pid_t pid);

@@ -112,7 +112,7 @@ static void read_thread(struct threads *t, uint64_t tstate, pid_t tid, uint32_t 
                           .call = os->call,
                           .torn = true};
     th->on_gil = threadstate_on_gil(os, in->gil, t->w->l->gil_size);
-    if (before && os->state == OS_BLOCKED && os->counted)
+    if (before && os_rests(os->state) && os->counted)
         th->exact_switches = os->switches;
     for (int k = 0; k < TRIES && th->torn; k++) {
         uint32_t mark = t->nframes;

@@ -47,6 +47,7 @@ struct thread {
     enum os_state state;
     int call;
     bool runs_loop;   /* a frame that runs event loops is on its stack */
+    bool native;      /* the loop that runs in it has no frame of its own: roots.h */
     bool in_greenlet; /* runs one, of which no task is known */
     bool on_gil;      /* waits for the GIL */
     bool woken;       /* no longer asleep, and on no processor yet */

@@ -10,7 +10,7 @@ enum { WAITED_MAX_NS = 1000000000 };
  * The kernel's run-queue delay leaves out the beginning of that, until the other processor has
  * answered the interrupt that tells it of the thread. */
 static void note_sleep(struct os_thread *os) {
-    if (os->counted && os->state == OS_BLOCKED)
+    if (os->counted && os_rests(os->state))
         os->asleep_switches = os->switches;
     else if (!os->counted || os->asleep_switches != os->switches)
         os->asleep_switches = 0;
@@ -21,7 +21,7 @@ void threadstate_read(struct threads *t, struct os_thread *os) {
     uint64_t waited;
 
     os->run_delay_before = os->run_delay;
-    os->counted = os_read_sched(os);
+    os->counted = os_read_sched(t->os, os);
     os_read_state(t->os, os);
     note_sleep(os);
     if (os->run_delay_before != 0 && os->run_delay > os->run_delay_before) {
@@ -41,7 +41,7 @@ bool threadstate_on_gil(const struct os_thread *os, uint64_t gil, uint64_t size)
 }
 
 bool threadstate_asleep(const struct thread *th, const struct os_thread *os) {
-    return th->tid == os->tid && !th->torn && th->exact_switches != 0 && os->state == OS_BLOCKED &&
+    return th->tid == os->tid && !th->torn && th->exact_switches != 0 && os_rests(os->state) &&
            os->counted && os->switches == th->exact_switches;
 }
 
@@ -70,7 +70,7 @@ void threadstate_after(struct threads *t) {
             continue;
         /* Asleep before: what was read is exact if this is still the same sleep. */
         os = os_thread(t->os, th->tid, t->w->m->sample);
-        if (!os_read_sched(os) || os->switches != th->exact_switches || th->torn)
+        if (!os_read_sched(t->os, os) || os->switches != th->exact_switches || th->torn)
             th->exact_switches = 0;
     }
 }

@@ -13,6 +13,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "buf.h"
 #include "err.h"
 #include "frametext.h"
 #include "now.h"
@@ -83,14 +84,13 @@ static void screen_draw(const struct screen *sc, const char *text) {
 }
 
 struct leader {
-    uint32_t node;
+    size_t text; /* where it begins in the texts of the rows */
     uint64_t ns;
 };
 
-/* `100.0 %  [sleep 0.5s]  function (…/file.py:88) < caller (…)`: the answer first, the caller where
- * there is room. */
-static void put_leader(struct session *s, struct buf *out, uint32_t leaf, double percent,
-                       size_t columns) {
+/* `[sleep 0.5s]  function (…/file.py:88) < caller (…)`: the answer first, the caller where there is
+ * room. */
+static void put_leader(struct session *s, struct buf *out, uint32_t leaf, size_t columns) {
     const struct node *nodes = s->views.view[VIEW_WALL].nodes;
     uint32_t at = nodes[leaf].parent;
     size_t start = out->len, used;
@@ -101,7 +101,7 @@ static void put_leader(struct session *s, struct buf *out, uint32_t leaf, double
     if (out_is_asyncio(text_of(&s->texts, nodes[at].text)))
         at = nodes[leaf].parent;
     frame = text_of(&s->texts, nodes[at].text);
-    buf_printf(out, "%5.1f %%  %s  ", percent, text_of(&s->texts, nodes[leaf].text));
+    buf_printf(out, "%s  ", text_of(&s->texts, nodes[leaf].text));
     used = out->len - start;
     frame_put_fit(out, frame, strlen(frame), columns > used + 10 ? columns - used : 10);
     used = out->len - start;
@@ -110,35 +110,54 @@ static void put_leader(struct session *s, struct buf *out, uint32_t leaf, double
         buf_adds(out, " < ");
         frame_put_fit(out, frame, strlen(frame), columns - used - 3);
     }
-    buf_addc(out, '\n');
+    buf_addc(out, '\0');
 }
 
-/* The stacks of the wall view with the most time since the last drawing; the lines they take. */
+static int by_text(const void *a, const void *b, void *texts) {
+    const struct leader *x = a, *y = b;
+    const char *t = texts;
+
+    return strcmp(t + x->text, t + y->text);
+}
+
+static int by_time(const void *a, const void *b, void *texts) {
+    const struct leader *x = a, *y = b;
+
+    return x->ns == y->ns ? by_text(a, b, texts) : x->ns < y->ns ? 1 : -1;
+}
+
+/* `100.0 %  ` and a leader: the stacks of the wall view with the most time since the last drawing,
+ * those that look the same as one; the lines they take. */
 static uint32_t leaders(struct session *s, struct buf *out, size_t columns) {
     struct view *v = &s->views.view[VIEW_WALL];
-    struct leader best[LEADERS] = {{0}};
+    struct leader *rows = xcalloc(v->n, sizeof(*rows));
+    size_t n = 0, merged = 0, prefix = strlen("100.0 %  ");
+    struct buf texts = {0};
     uint64_t sum = 0;
 
     for (uint32_t i = 1; i < v->n; i++) {
-        struct leader one = {i, v->nodes[i].ns};
-
-        sum += one.ns;
-        for (int k = 0; k < LEADERS && one.ns; k++) {
-            if (one.ns > best[k].ns) {
-                struct leader swap = best[k];
-
-                best[k] = one;
-                one = swap;
-            }
-        }
+        if (v->nodes[i].ns == 0)
+            continue;
+        rows[n++] = (struct leader){.text = texts.len, .ns = v->nodes[i].ns};
+        put_leader(s, &texts, i, columns > prefix ? columns - prefix : 0);
+        sum += v->nodes[i].ns;
         v->nodes[i].ns = 0;
     }
-    for (uint32_t k = 0; k < LEADERS; k++) {
-        if (best[k].ns == 0)
-            return k;
-        put_leader(s, out, best[k].node, 100 * (double)best[k].ns / (double)sum, columns);
+    qsort_r(rows, n, sizeof(*rows), by_text, texts.data);
+    for (size_t i = 0; i < n; i++) {
+        if (merged > 0 && by_text(&rows[merged - 1], &rows[i], texts.data) == 0)
+            rows[merged - 1].ns += rows[i].ns;
+        else
+            rows[merged++] = rows[i];
     }
-    return LEADERS;
+    qsort_r(rows, merged, sizeof(*rows), by_time, texts.data);
+    n = merged < LEADERS ? merged : LEADERS;
+    for (size_t i = 0; i < n; i++)
+        buf_printf(out, "%5.1f %%  %s\n", 100 * (double)rows[i].ns / (double)sum,
+                   texts.data + rows[i].text);
+    buf_free(&texts);
+    free(rows);
+    return (uint32_t)n;
 }
 
 /* Waits until `at` or until the user has enough; true for the latter. */
@@ -206,4 +225,6 @@ void run_top(struct session *s, const struct run_options *opt) {
     buf_free(&text);
     if (got == A_REFUSED)
         die(EX_FAIL, "%d: %s", (int)s->pid, s->why);
+    if (got == A_GONE)
+        (void)printf("%d: the process has ended\n", (int)s->pid);
 }

@@ -5,8 +5,12 @@
 #include <sys/syscall.h>
 
 #include "buf.h"
+#include "roots.h"
 
-enum { WALK_DEPTH_MAX = 200 };
+enum {
+    WALK_DEPTH_MAX = 200,
+    STACK_MAX = 16384, /* frames of one stack that are written */
+};
 
 static const uint64_t UNIT = (uint64_t)1 << 40;
 
@@ -41,6 +45,8 @@ void views_open(struct views *v, struct texts *texts, struct threads *threads,
     v->running = text_id(texts, "[running]");
     v->runnable = text_id(texts, "[runnable]");
     v->gil = text_id(texts, "[gil]");
+    v->stopped = text_id(texts, "[stopped]");
+    v->truncated = text_id(texts, "[truncated]");
     v->unknown = text_id(texts, "<unknown>");
     v->background = text_id(texts, "[background]");
     v->interpreter = text_id(texts, "[interpreter]");
@@ -70,6 +76,8 @@ uint32_t views_thread_state(struct views *v, const struct thread *th) {
     switch (th->state) {
     case OS_RUN:
         return th->woken ? v->runnable : v->running;
+    case OS_STOPPED:
+        return v->stopped;
     case OS_BLOCKED:
         if (top && top->role == R_POOL_IDLE && th->call == SYS_futex)
             return v->idle;
@@ -184,7 +192,10 @@ static void give_task(struct views *vs, struct view *v, uint32_t node, const str
         break;
     case T_WAITING:
         th = views_find_work(vs, k->work);
-        if (th && !th->torn) {
+        if (th && !th->torn && th->root && th->run_frame > th->work_frame) {
+            node = add_frames(vs, v, node, th, th->work_frame, th->run_frame);
+            view_give(v, view_child(v, node, vs->tasks->marker_task), units);
+        } else if (th && !th->torn) {
             node = add_frames(vs, v, node, th, th->work_frame, th->n);
             give_state(vs, v, node, th, units);
         } else {
@@ -213,6 +224,8 @@ static void take_tasks(struct views *vs) {
 }
 
 /* ---- wall ---- */
+
+static bool walk_work(struct views *vs, uint32_t node, struct task *k, uint64_t units, int depth);
 
 /* Follows what a task awaits. While one of the awaited runs, the time is its alone, because nothing
  * else can go on in the event loop; else it is split evenly over those still awaited. */
@@ -246,38 +259,84 @@ static void walk(struct views *vs, uint32_t node, uint32_t i, uint64_t units, in
         k->visit = 0;
         return;
     }
-    give_task(vs, v, node, k, units);
+    if (walk_work(vs, node, k, units, depth))
+        return;
+    /* There is more beneath it that cannot be followed. */
+    if (k->state == T_WAITING && k->child && !k->visit)
+        view_give(v, view_child(v, node, vs->truncated), units);
+    else
+        give_task(vs, v, node, k, units);
 }
 
-/* The task that the main thread's runner waits for, or false. */
-static bool root_task(const struct views *vs, const struct thread *th, uint32_t *index) {
-    if (!th->root)
+struct roots {
+    struct views *vs;
+    uint64_t units;
+    uint32_t node, n, hot;
+    int depth;
+};
+
+static void count_root(uint32_t i, void *arg) {
+    struct roots *r = arg;
+
+    r->n++;
+    r->hot += r->vs->tasks->list[i].hot;
+}
+
+static void walk_root(uint32_t i, void *arg) {
+    struct roots *r = arg;
+    uint64_t part;
+
+    if (r->n == 0 || (r->hot && !r->vs->tasks->list[i].hot))
+        return;
+    part = r->n == 1 ? r->units : r->units / r->n;
+    r->n--;
+    r->units -= part;
+    walk(r->vs, r->node, i, part, r->depth);
+}
+
+/* Adds what a thread does from the frame `from` on to `node`, and goes on in what its loop was
+ * asked to run. False: it runs no loop, or nothing is known of that. */
+static bool walk_loop(struct views *vs, const struct thread *th, uint32_t from, uint32_t node,
+                      uint64_t units, int depth) {
+    struct roots r = {.vs = vs, .units = units, .depth = depth};
+
+    if (!th->root || th->run_frame <= from)
         return false;
-    for (uint32_t i = 0; i < vs->tasks->ntasks; i++) {
-        if (vs->tasks->list[i].addr == th->root && vs->tasks->list[i].kind != K_NONE) {
-            *index = i;
-            return true;
-        }
-    }
-    return false;
+    each_root(vs->tasks, th->root, count_root, &r);
+    if (r.n == 0)
+        return false;
+    if (r.hot)
+        r.n = r.hot;
+    r.node = add_frames(vs, &vs->view[VIEW_WALL], node, th, from, th->run_frame);
+    each_root(vs->tasks, th->root, walk_root, &r);
+    return true;
+}
+
+/* A task that waits for a thread which runs a loop of its own goes on in that. */
+static bool walk_work(struct views *vs, uint32_t node, struct task *k, uint64_t units, int depth) {
+    const struct thread *th = k->state == T_WAITING ? views_find_work(vs, k->work) : NULL;
+    bool walked;
+
+    if (!th || th->torn || k->visit || depth >= WALK_DEPTH_MAX || !vs->budget)
+        return false;
+    k->visit = 1;
+    walked = walk_loop(vs, th, th->work_frame, node, units, depth + 1);
+    k->visit = 0;
+    return walked;
 }
 
 static void take_wall(struct views *vs) {
     struct view *v = &vs->view[VIEW_WALL];
     const struct thread *th = views_main(vs);
-    uint32_t node, i;
 
+    vs->budget = 4 * vs->tasks->n + 1000;
     if (!th) {
         view_give(v, view_child(v, 0, vs->interpreter), UNIT);
     } else if (th->torn) {
         view_give(v, view_child(v, 0, vs->unknown), UNIT);
     } else if (th->n == 0) {
         give_state(vs, v, view_child(v, 0, vs->interpreter), th, UNIT);
-    } else if (root_task(vs, th, &i)) {
-        vs->budget = 4 * vs->tasks->n + 1000;
-        node = add_frames(vs, v, 0, th, 0, th->run_frame);
-        walk(vs, node, i, UNIT, 0);
-    } else {
+    } else if (!walk_loop(vs, th, 0, 0, UNIT, 0)) {
         give_state(vs, v, add_frames(vs, v, 0, th, 0, th->n), th, UNIT);
     }
 }
@@ -379,10 +438,14 @@ void views_settle(struct views *vs) {
 
 void views_stack(const struct views *vs, enum view_id id, uint32_t node, struct buf *out) {
     const struct view *v = &vs->view[id];
-    uint32_t path[2 * DEPTH_MAX + 8], n = 0;
+    static uint32_t path[STACK_MAX];
+    uint32_t n = 0;
 
-    for (; node && n < sizeof(path) / sizeof(path[0]); node = v->nodes[node].parent)
+    for (; node && n < STACK_MAX; node = v->nodes[node].parent)
         path[n++] = v->nodes[node].text;
+    /* Of a longer one the innermost frames, as of a thread's. */
+    if (node)
+        path[n - 1] = vs->truncated;
     while (n > 0) {
         buf_adds(out, text_of(vs->texts, path[--n]));
         if (n > 0)

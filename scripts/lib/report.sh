@@ -69,6 +69,13 @@ report_weight() {
     esac
 }
 
+# report_trust: of a profile of awaits, how much of what was read contradicted itself, and how much cannot be wrong.
+report_trust() {
+    [[ $(run_get target) == profile-wall ]] || return 0
+    awk -v torn="$(run_get samples_torn)" -v exact="$(run_get proven_exact)" 'BEGIN {
+        printf ", %s torn, %s proven exact", torn, exact == "n/a" ? exact : sprintf("%.4g %%", 100 * exact) }'
+}
+
 report_subtitle() {
     if [[ $(run_get target) == profile-cprofile ]]; then
         cprofile_words
@@ -83,8 +90,8 @@ report_subtitle() {
             "$(run_get rate_asked_hz)" "$(run_get behind_s | sed 's/^0$/less than 1 s behind/; t; s/$/ s behind/')" "$(run_get samples_missed)" "$(run_get sampled_s)"
         return
     fi
-    printf '%s samples at %s of %s Hz, %s missed; %s s' "$(run_get samples)" "$(run_get rate_achieved_hz)" \
-        "$(run_get rate_asked_hz)" "$(run_get samples_missed)" "$(run_get sampled_s)"
+    printf '%s samples at %s of %s Hz, %s missed%s; %s s' "$(run_get samples)" "$(run_get rate_achieved_hz)" \
+        "$(run_get rate_asked_hz)" "$(run_get samples_missed)" "$(report_trust)" "$(run_get sampled_s)"
 }
 
 # stages_table UNIT: stages.tsv. Weights come from the stacks; the CPU seconds of the pipeline are apportioned by them, and
@@ -139,7 +146,8 @@ report_write() {
     {
         printf '# %s\n\n' "$(run_get target)"
         [[ ! -s $RUN/waits.tsv ]] || printf '**%s**\n\n' "$(wall_lead)"
-        printf 'Wall %s s, CPU %s s' "$wall" "$cpu"
+        # Of a loader attached to: more than was sampled.
+        printf '%s %s s, CPU %s s' "$([[ $(run_get attached) == attached ]] && printf "Since the loader's start: wall" || printf Wall)" "$wall" "$cpu"
         if [[ $wall != n/a && $cpu != n/a ]]; then awk -v w="$wall" -v c="$cpu" 'BEGIN { if (w > 0) printf " (%.0f %% of one core)", 100 * c / w }'; fi
         printf '; %s documents, %s chunks' "$(run_get documents)" "$chunks"
         if [[ $chunks != n/a && $wall != n/a ]]; then awk -v w="$wall" -v c="$chunks" 'BEGIN { if (w > 0) printf " (%.1f chunks/s)", c / w }'; fi

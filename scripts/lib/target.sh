@@ -119,7 +119,11 @@ target_launch() {
 target_find() {
     local found status=0
     if [[ $1 == find ]]; then
-        found=$(pidfind) || status=$?
+        # Its advice is an option of its own; here it is a variable of make.
+        found=$({
+            pidfind 2>&1 >&3 | sed 's/ with --pid PID/ with PID=N/' >&2
+            exit "${PIPESTATUS[0]}"
+        } 3>&1) || status=$?
     elif [[ $1 =~ ^[1-9][0-9]*$ ]]; then
         found=$(pidfind --pid "$1" --wait 10s) || status=$?
     else

@@ -71,7 +71,7 @@ wall_stages() {
 # innermost function. Imports, and waiting for a CPU whoever waits, are not the loader's to change and have their row in the
 # tables: they lead where no function of the loader has a tenth.
 wall_lead() {
-    grep -v '^#' "$RUN/profile.folded" | awk '
+    grep -v '^#' "$RUN/profile.folded" | awk -v of="$([[ $(run_get attached) == attached ]] && echo sampled || echo wall)" '
         function add(key, weight, leaf) {
             sum[key] += weight
             if (leaf ~ /^\[/ && weight > most[key]) { most[key] = weight; how[key] = leaf }
@@ -100,7 +100,7 @@ wall_lead() {
             detail = how[key]
             gsub(/^\[|\]$/, "", detail)
             if (match(detail, /[0-9]s$/)) detail = substr(detail, 1, RSTART) " s"
-            printf "%.0f %% of %.1f s wall: %s%s\n", 100 * best / total, total / 1e6, key,
+            printf "%.0f %% of %.1f s %s: %s%s\n", 100 * best / total, total / 1e6, of, key,
                 (detail == "" || detail == "running" ? "" : " (" detail ")")
         }'
 }

@@ -42,7 +42,8 @@ python_and_c() {
     python_and_c "$folder"
     # No sample is lost between perf and the picture.
     equal "$(awk '{ n += $NF } END { print n }' "$folder/profile.folded")" "$(jq .samples "$folder/run.json")"
-    run -0 jq -e '.samples > 100 and .joined_pct > 70 and .join_named_pct > 70 and .join_distance_median_us < 5000' "$folder/run.json"
+    run -0 jq -e '([.samples, .joined_pct, .join_named_pct, .join_distance_median_us] | all(type == "number"))
+        and .samples > 100 and .joined_pct > 70 and .join_named_pct > 70 and .join_distance_median_us < 5000' "$folder/run.json"
     matches "$(<"$folder/profile.svg")" 'C stacks by perf joined with Python stacks by pysample'
     matches "$(<"$folder/summary.md")" 'by (cpu-clock|cycles)'
     # What is not known is said, and no 0.
@@ -70,7 +71,7 @@ python_and_c() {
 @test "DURATION ends the sampling of an attached loader, which goes on" {
     loader_start plain
     run -0 --separate-stderr make --no-print-directory -C "$ROOT" profile-perf PID="$WRAPPER" DURATION=2
-    run -0 jq -e '.sampled_s < 6 and .samples > 0' "$output/run.json"
+    run -0 jq -e '([.sampled_s, .samples] | all(type == "number")) and .sampled_s < 6 and .samples > 0' "$output/run.json"
     wait_loader
 }
 

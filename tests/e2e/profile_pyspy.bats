@@ -31,7 +31,7 @@ teardown() {
     matches "$stderr" 'Where the time went, by stage'
     matches "$(<"$run/summary.md")" 'The ten widest functions'
     # The loader's own rusage, and its CPU sampled at the end, are of the same process.
-    run -0 jq -e '.wall_s > 0 and .cpu_s > 0 and .samples > 100 and .rate_achieved_hz == "n/a" and .sample_interval_s == 0.01' "$run/run.json"
+    run -0 jq -e '([.wall_s, .cpu_s, .samples] | all(type == "number")) and .wall_s > 0 and .cpu_s > 0 and .samples > 100 and .rate_achieved_hz == "n/a" and .sample_interval_s == 0.01' "$run/run.json"
 }
 
 @test "the stages name chunk, embed, upsert, state and startup, and their shares add to 100 % within 1" {
@@ -53,7 +53,7 @@ teardown() {
 @test "DURATION ends the sampling of an attached loader, which goes on" {
     loader_start sh
     run -0 --separate-stderr make --no-print-directory -C "$ROOT" profile-pyspy PID="$WRAPPER" DURATION=1
-    run -0 jq -e '.sampled_s < 4' "$output/run.json"
+    run -0 jq -e '(.sampled_s | type) == "number" and .sampled_s < 4' "$output/run.json"
     wait_loader
     equal "$(jq .points "$STANDIN_DIR/qdrant.counts.json")" "$(sed -n 's/.*Batch processing completed: \([0-9]*\) chunks.*/\1/p' "$WS/logs/ingest.log" | tail -n 1)"
 }
@@ -72,12 +72,12 @@ thread_seconds() {
     run -0 --separate-stderr env PID="$WRAPPER" DURATION=2 IDLE=1 "$ROOT/scripts/profile-pyspy"
     run=$output
     # All threads at each of 200 moments, ten at least: far more stacks than moments.
-    run -0 jq -e '.samples > 2000 and .sample_interval_s == 0.01 and .rate_achieved_hz == "n/a" and .idle == 1' "$run/run.json"
+    run -0 jq -e '(.samples | type) == "number" and .samples > 2000 and .sample_interval_s == 0.01 and .rate_achieved_hz == "n/a" and .idle == 1' "$run/run.json"
     equal "$(thread_seconds "$run")" "$(jq -r '.samples * 0.01 * 10 | round / 10' "$run/run.json" | awk '{ printf "%.1f\n", $1 }')"
     matches "$(<"$run/profile.folded")" '_apply_rate_limit|select \(selectors'
     run -0 --separate-stderr env PID="$WRAPPER" DURATION=2 GIL=1 RATE=50 "$ROOT/scripts/profile-pyspy"
     # One thread at the most holds the GIL at each of 100 moments; the sampler may begin and end between two.
-    run -0 jq -e '.samples <= 110 and .sample_interval_s == 0.02' "$output/run.json"
+    run -0 jq -e '(.samples | type) == "number" and .samples <= 110 and .sample_interval_s == 0.02' "$output/run.json"
     run -0 --separate-stderr env PID="$WRAPPER" DURATION=2 NATIVE=1 "$ROOT/scripts/profile-pyspy"
     run -0 grep -qE '\.(so|c)[.0-9:)]|_PyEval|\(libc|\(python' "$output/profile.folded"
     wait_loader

@@ -53,7 +53,10 @@ setup() {
 }
 
 @test "samples, torn and missed ones, and the share of moments proven exact are stated" {
-    run -0 jq -e '.samples > 100 and .samples_missed >= 0 and .samples_torn >= 0 and .proven_exact > 0 and .rate_achieved_hz > 0' "$RUN/run.json"
+    run -0 jq -e '([.samples, .samples_missed, .samples_torn, .proven_exact, .rate_achieved_hz] | all(type == "number"))
+        and .samples > 100 and .samples_missed >= 0 and .samples_torn >= 0 and .proven_exact > 0 and .rate_achieved_hz > 0' "$RUN/run.json"
+    matches "$(<"$RUN/summary.md")" 'Sampled [0-9]+ samples at [0-9.]+ of 100 Hz, [0-9]+ missed, [0-9]+ torn, [0-9.]+ % proven exact; '
+    matches "$(<"$RUN/profile.svg")" '[0-9]+ missed, [0-9]+ torn, [0-9.]+ % proven exact; '
 }
 
 @test "make pstree prints the live tree of an attached loader, make top shows it until q" {

@@ -80,6 +80,54 @@ uvloop_zoo() {
     uvloop_zoo spin
 }
 
+# on_uvloop HOW: the wall view of a program whose uvloop is run so, without asyncio's runner, in WALL: names alone.
+on_uvloop() {
+    rm -f "$DIR/ready"
+    program '
+import asyncio, sys, time, uvloop
+async def works():
+    while True:
+        end = time.monotonic() + 0.02
+        while time.monotonic() < end: pass
+        await asyncio.sleep(0.02)
+def called(loop):
+    loop.call_later(0.01, called, loop)
+    time.sleep(0.002)
+async def main():
+    called(asyncio.get_running_loop())
+    asyncio.get_running_loop().call_later(0.2, lambda: open(sys.argv[1], "w").close())
+    await asyncio.gather(works(), asyncio.sleep(3600))
+def until_complete(loop): loop.run_until_complete(main())
+def forever(loop):
+    task = loop.create_task(main())
+    loop.run_forever()
+globals()[sys.argv[2]](uvloop.new_event_loop())' "$1"
+    run -0 --separate-stderr pysample --rate 200 --duration 1s --wall "$DIR/wall" --threads "$DIR/threads" --summary "$DIR/summary" "$PID"
+    # Where the loop begins is not known before it was seen at rest, or in a task.
+    WALL=$(sed -E '/^#/d; s/ \([^;]*:[0-9]+\)//g' "$DIR/wall" | awk '$NF > 20000 { sub(/ [0-9]+$/, ""); print }' | sort -u)
+    equal "$(value loop)" uvloop
+    run -1 grep -F '[greenlet]' "$DIR/wall" "$DIR/threads"
+    run -0 pysample --json "$PID"
+    ROOTS=$(jq -r '[.tasks[] | select(.root) | .frames[0]] | join(" ")' <<<"$output")
+    kill -9 "$PID"
+}
+
+@test "a uvloop that no runner of asyncio runs is told, and the task that it runs until done is the root" {
+    local PYTHON
+    PYTHON=$(find_python 12)
+    PYTHON=${UVLOOP_PYTHON:-$PYTHON}
+    "$PYTHON" -c 'import uvloop' || fail "no uvloop for $PYTHON: install scripts/env/test.txt, or set UVLOOP_PYTHON"
+    on_uvloop until_complete
+    equal "$(cut -d ';' -f 1-4 <<<"$WALL" | sort -u)" $'<module>;until_complete;main;sleep\n<module>;until_complete;main;works'
+    matches "$WALL" ';main;works;\[running\]'
+    equal "$ROOTS" "main (program.py:14)"
+    # Nothing says that anyone waits for one of these tasks: the wall is the thread.
+    on_uvloop forever
+    matches "$WALL" '(^|'$'\n'')<module>;forever;\[io: epoll_wait\]'
+    matches "$WALL" '(^|'$'\n'')<module>;forever;works;\[running\]'
+    equal "$ROOTS" ""
+}
+
 # with_greenlets: PYTHON to one that has greenlet and SQLAlchemy.
 with_greenlets() {
     PYTHON=$(find_python 12)
@@ -283,6 +331,48 @@ asyncio.run(main())'
     matches "$output" ';main \(program.py:6\);to_thread \(asyncio/threads.py:[0-9]+\);works \(program.py:5\);\[blocked: clock_nanosleep\] [0-9]+$'
 }
 
+# walls: the names of the wall view's stacks, without weights.
+walls() { sed -E '/^#/d; s/ \([^;]*:[0-9]+\)//g; s/ [0-9]+$//' "$DIR/wall" | sort; }
+
+loop_in_thread() {
+    rm -f "$DIR/ready"
+    program '
+import asyncio, sys
+async def inner():
+    asyncio.get_running_loop().call_later(0.1, lambda: open(sys.argv[1], "w").close())
+    await asyncio.sleep(3600)
+def works(): asyncio.run(inner())
+async def main(): await asyncio.to_thread(works)
+asyncio.run(main())'
+    run -0 --separate-stderr pysample --duration 500ms --wall "$DIR/wall" --tasks "$DIR/tasks" "$PID"
+    equal "$(walls)" "$RUNNER;main;to_thread;works;${RUNNER#*;};inner;sleep;[sleep 3600s]"
+    equal "$(stacks "$DIR/tasks")" "inner;sleep;[sleep 3600s]"$'\n'"main;to_thread;works;${RUNNER#*;};[task]"
+    kill -9 "$PID"
+}
+
+@test "a loop that runs in a thread that a task waits for continues that task's stack" { each_python loop_in_thread; }
+
+gather_root() {
+    rm -f "$DIR/ready"
+    program '
+import asyncio, sys
+async def one(): await asyncio.sleep(3600)
+async def two(): await asyncio.sleep(1800)
+async def done(): pass
+loop = asyncio.new_event_loop()
+asyncio.set_event_loop(loop)
+loop.call_later(0.1, lambda: open(sys.argv[1], "w").close())
+loop.run_until_complete(asyncio.gather(one(), asyncio.gather(two(), done())))'
+    run -0 --separate-stderr pysample --duration 500ms --wall "$DIR/wall" --tasks "$DIR/tasks" "$PID"
+    equal "$(walls)" $'<module>;BaseEventLoop.run_until_complete;one;sleep;[sleep 3600s]\n<module>;BaseEventLoop.run_until_complete;two;sleep;[sleep 1800s]'
+    # Half of the time each.
+    run -0 awk '/^#/ { next } $NF < 240000 || $NF > 280000 { exit 1 }' "$DIR/wall"
+    run -1 grep -F '[background]' "$DIR/tasks"
+    kill -9 "$PID"
+}
+
+@test "a gather that is run until it is done is followed into its tasks" { each_python gather_root; }
+
 @test "of a stack of thousands of frames the innermost are shown" {
     PYTHON=$(find_python 12)
     program '
@@ -296,6 +386,50 @@ deep(5000)'
     run -0 --separate-stderr pysample --duration 200ms "$PID"
     run -0 grep -v '^#' <<<"$output"
     matches "$output" '^\[truncated\];deep \(program.py:5\);.*;deep \(program.py:7\);\[blocked: clock_nanosleep\] [0-9]+$'
+}
+
+@test "more threads than files may be open are seen with their states" {
+    PYTHON=$(find_python 12)
+    program '
+import sys, threading, time
+for _ in range(300): threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
+open(sys.argv[1], "w").close()
+time.sleep(3600)'
+    run -0 --separate-stderr bash -c 'ulimit -n 200; exec pysample --duration 1s --output-dir "$1" --summary "$1/summary" "$2"' sh "$DIR" "$PID"
+    equal "$stderr" ""
+    (($(value samples) > 5)) || fail "$(<"$DIR/summary")"
+    matches "$(value proven_exact)" '^[01]\.'
+    # All 301 of them, all the time, and asleep.
+    run -0 awk '/^#/ { next } !/;\[blocked: (clock_nanosleep|futex)\] [0-9]+$/ { print; exit 1 } { sum += $NF } END { print sum; exit !(sum > 300e6 && sum < 302.5e6) }' \
+        "$DIR/threads.folded"
+}
+
+# awaits DEPTH FRAMES SPARE: tasks that await tasks so deep, each with that many frames, in WALL.
+awaits() {
+    rm -f "$DIR/ready"
+    program '
+import asyncio, sys
+sys.setrecursionlimit(100000)
+async def c(tasks, frames):
+    if frames: return await c(tasks, frames - 1)
+    if tasks: return await asyncio.create_task(c(tasks - 1, int(sys.argv[3])))
+    open(sys.argv[1], "w").close()
+    await asyncio.sleep(3600)
+asyncio.run(c(int(sys.argv[2]), int(sys.argv[3])))' "$@"
+    run -0 --separate-stderr pysample --duration 500ms --wall "$DIR/wall" "$PID"
+    WALL=$(walls | sort -u)
+    kill -9 "$PID"
+}
+
+@test "of tasks that await tasks all frames are shown, and where some are not it is said" {
+    PYTHON=$(find_python 12)
+    awaits 12 300
+    equal "$(tr ';' '\n' <<<"$WALL" | uniq -c | awk '{ print $1, $2 }' | paste -sd ' ')" \
+        '1 <module> 1 run 1 Runner.run 1 BaseEventLoop.run_until_complete 3913 c 1 sleep 1 [sleep'
+    awaits 80 300
+    matches "$WALL" '^\[truncated\];c;.*;c;sleep;\[sleep 3600s\]$'
+    awaits 5000 0
+    matches "$WALL" '^<module>;.*;c;c;\[truncated\]$'
 }
 
 @test "a packaged module is named as it is imported, however deep its directory" {
@@ -401,6 +535,29 @@ open(sys.argv[1], "w").close()
 time.sleep(1)'
     run -0 --separate-stderr pysample --summary "$DIR/summary" "$PID"
     equal "$(value complete)" yes
+    matches "$(value proven_exact)" '^(0\.[0-9]*[1-9][0-9]*|1\.0000)$'
+}
+
+@test "a Python that executes another program is at its end, attached to as launched" {
+    local program='
+import os, sys, time
+while not os.path.exists(sys.argv[1]): time.sleep(0.01)
+time.sleep(0.3)
+os.execvp("sleep", ["sleep", "0.5"])'
+    local sampler
+    PYTHON=$(find_python 12)
+    start "$PYTHON" -c "$program" "$DIR/go"
+    until_true 10 pysample --pstree "$PID"
+    pysample --wall "$DIR/wall" --summary "$DIR/summary" "$PID" 3>&- &
+    sampler=$!
+    STARTED+=("$sampler")
+    until_true 10 grep -q '^samples.[1-9]' "$DIR/summary"
+    touch "$DIR/go"
+    wait "$sampler" || fail "exit status $?"
+    matches "$(<"$DIR/wall")" $'\n\\[shutdown\\] [0-9]'
+    run -1 grep -F '[startup]' "$DIR/wall"
+    run -0 pysample --wall "$DIR/wall" -- "$PYTHON" -c "$program" "$DIR/go"
+    matches "$(<"$DIR/wall")" $'\n\\[shutdown\\] [0-9]'
 }
 
 @test "a process that is no Python is refused with the reason" {
@@ -409,22 +566,57 @@ time.sleep(1)'
     equal "$stderr" "pysample: $PID: no Python interpreter is mapped in it"
 }
 
-@test "an unknown version of Python is refused with its number" {
-    local python
-    python=$(command -v python3)
-    if "$python" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 12), (3, 13)))'; then
-        # Where the machine's own is known: a program with the two symbols by which an interpreter is told.
-        python=$DIR/python3.11
-        cc -rdynamic -o "$python" -x c - <<<'
+# unknown_python: UNKNOWN, a Python of a version that is not known.
+unknown_python() {
+    UNKNOWN=$(command -v python3)
+    if "$UNKNOWN" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 12), (3, 13)))'; then
+        # Where the machine's own is known: a program with the two symbols by which an interpreter is told. It reads a line.
+        UNKNOWN=$DIR/python3.11
+        cc -rdynamic -o "$UNKNOWN" -x c - <<<'
             #include <unistd.h>
             const unsigned long Py_Version = 0x030b07f0;
             char _PyRuntime[65536] = {1};
-            int main(void) { pause(); return _PyRuntime[0]; }'
+            int main(void) { char c; return read(0, &c, 1) + _PyRuntime[0] - 1; }'
     fi
-    start "$python" -c 'import time; time.sleep(3600)'
+}
+
+@test "an unknown version of Python is refused with its number" {
+    unknown_python
+    mkfifo "$DIR/line"
+    start bash -c 'exec "$1" -c "input()" <>"$2"' sh "$UNKNOWN" "$DIR/line"
     until_true 10 grep -q python "/proc/$PID/maps"
     run -3 --separate-stderr pysample "$PID"
     matches "$stderr" "^pysample: $PID: it runs Python 3\.[0-9]+\.[0-9]+; only 3\.12 and 3\.13 are known$"
+}
+
+@test "of a command that is refused the end is waited for" {
+    local sampler
+    unknown_python
+    mkfifo "$DIR/line"
+    cd "$DIR"
+    start pysample --summary summary -- bash -c '"$1" -c "input()" <line; touch ended; exit 4' sh "$UNKNOWN"
+    exec 7>line
+    until_true 10 grep -q 'goes on without being sampled' program.out
+    [[ ! -e ended ]] || fail "it has ended"
+    run -0 kill -0 "$PID"
+    printf '\n' >&7
+    exec 7>&-
+    sampler=0
+    wait "$PID" || sampler=$?
+    [[ -e ended ]] || fail "the command was left behind"
+    equal "$sampler" 3
+    matches "$(<program.out)" '^pysample: [0-9]+: it runs Python 3\.[0-9]+\.[0-9]+; only '
+    equal "$(value exit_status)" 4
+}
+
+@test "after its duration, a command goes on" {
+    cd "$DIR"
+    printf '%s\n' 'import time' 'time.sleep(1)' 'open("ended", "w").close()' >program.py
+    # Not by run, which waits for all who could still write.
+    pysample --duration 300ms --summary summary -- "$(find_python 12)" program.py >out 2>&1 3>&-
+    [[ ! -e ended ]] || fail "its end was waited for"
+    equal "$(value exit_status)" n/a
+    until_true 10 test -e ended
 }
 
 # of_python EXPRESSION: its value in PYTHON; `v` is sysconfig.get_config_var.
@@ -516,6 +708,23 @@ fixed() {
     equal "$stderr" "pysample: 4194303: no such process"
 }
 
+@test "a thread is no process: the one it belongs to is named" {
+    local tid mode
+    PYTHON=$(find_python 12)
+    program '
+import sys, threading, time
+thread = threading.Thread(target=time.sleep, args=(3600,), daemon=True)
+thread.start()
+open(sys.argv[1], "w").write(str(thread.native_id))
+time.sleep(3600)'
+    until_true 10 test -s "$DIR/ready"
+    tid=$(<"$DIR/ready")
+    for mode in --pstree --json --duration=1s; do
+        run -3 --separate-stderr pysample "$mode" "$tid"
+        equal "$stderr" "pysample: $tid: no process, but a thread of $PID: name that instead"
+    done
+}
+
 @test "without the right to read the process, the message says how to get it" {
     [[ $EUID == 0 ]] || fail "needs root, to start a process that another user may not read"
     PYTHON=$(find_python 12)
@@ -563,6 +772,21 @@ time.sleep(3600)'
     run -0 --separate-stderr "${PLAIN[@]}" pysample --wall "$DIR/wall" \
         --summary "$DIR/summary" -- "$(find_python 12)" -c 'import asyncio; asyncio.run(asyncio.sleep(0.2))'
     run -0 grep -q ';\[sleep 0.2s\] ' "$DIR/wall"
+}
+
+@test "a stopped process is shown so, and --stop does not stop it" {
+    PYTHON=$(find_python 12)
+    program '
+import sys
+open(sys.argv[1], "w").close()
+while True: pass'
+    kill -STOP "$PID"
+    until_true 10 grep -q '^State:.T' "/proc/$PID/status"
+    run -0 --separate-stderr pysample --stop --duration 500ms --wall "$DIR/wall" --summary "$DIR/summary" "$PID"
+    equal "$(sed '/^#/d; s/ [0-9]*$//' "$DIR/wall")" '<module> (program.py:4);[stopped]'
+    equal "$(value stops)" 0
+    equal "$(value proven_exact)" 1.0000
+    run -0 grep -q '^State:.T' "/proc/$PID/status"
 }
 
 @test "in another PID namespace, threads and their states are found" {
@@ -737,6 +961,28 @@ asyncio.run(main())' 2
     until_true 20 test -e "$DIR/ready"
     top 24 80
     equal "$(printf '%s\n' "${LINES_SHOWN[@]}" | grep -cE '^  \* Task-[2-8]: \[sleep 3600s\]  EmbeddingService_apply_rate_limit \(…[a-z_]+\.py:5\)$')" 7
+}
+
+@test "--top shows stacks that look the same as one row, and says that the process has ended" {
+    PYTHON=$(find_python 12)
+    program '
+import asyncio, sys
+async def limit(): await asyncio.sleep(3600)
+async def b(): await limit()
+async def one(): await b()
+async def two(): await b()
+async def main():
+    asyncio.get_running_loop().call_later(0.05, lambda: open(sys.argv[1], "w").close())
+    await asyncio.gather(one(), two())
+asyncio.run(main())'
+    top 30 120
+    matches "${LINES_SHOWN[1]}" '^100\.0 %  \[sleep 3600s\]  limit \(program.py:3\) < b \(program.py:4\)$'
+    equal "${LINES_SHOWN[2]}" ""
+    start timeout 20 "$BIN/pysample" --top "$PID"
+    until_true 10 grep -q 'limit' "$DIR/program.out"
+    kill -9 "${STARTED[0]}"
+    wait "$PID" || fail "exit status $?"
+    equal "$(tail -n 1 "$DIR/program.out")" "${STARTED[0]}: the process has ended"
 }
 
 @test "--samples writes each thread's stack once, its time, and its end; --follow samples when the file is written to" {

@@ -36,8 +36,50 @@ made() {
     equal "${lines[0]}" '70 % of 1.0 s wall: waiting in EmbeddingService._apply_rate_limit (sleep 0.5 s)'
     made "$WORK;settings (qdrant_loader/config/__init__.py:3);[running] 200000" "$WORK;[runnable] 800000"
     equal "${lines[0]}" "20 % of 1.0 s wall: running in settings"
+    # Of a loader that ran already, not all of its wall time.
+    printf '{"attached": "attached"}' >"$RUN/run.json"
+    made "$WORK;settings (qdrant_loader/config/__init__.py:3);[running] 200000" "$WORK;[runnable] 800000"
+    equal "${lines[0]}" "20 % of 1.0 s sampled: running in settings"
+    rm "$RUN/run.json"
     made "$WORK;f (x.py:1) 1"
     matches "${lines[0]}" 'ingest'
     made "f (x.py:1) 1"
     equal "${lines[0]}" 'No function of the loader was seen.'
+}
+
+# subtitle TARGET EXACT: what stands under the picture of such a run.
+subtitle() {
+    jq -n --arg target "$1" --arg exact "$2" '{target: $target, samples: 810, rate_achieved_hz: 99.9, rate_asked_hz: 100, samples_missed: 1,
+        samples_torn: 2, proven_exact: ($exact | tonumber? // "n/a"), sampled_s: 8.1}' >"$RUN/run.json"
+    run -0 --separate-stderr bash -c '. "$ROOT/scripts/lib/common.sh"; for part in env run tools report; do . "$ROOT/scripts/lib/$part.sh"; done; report_subtitle'
+}
+
+@test "the samples are stated with those torn and the share proven exact, in a profile of awaits" {
+    subtitle profile-wall 0.8765
+    equal "$output" '810 samples at 99.9 of 100 Hz, 1 missed, 2 torn, 87.65 % proven exact; 8.1 s'
+    subtitle profile-wall n/a
+    equal "$output" '810 samples at 99.9 of 100 Hz, 1 missed, 2 torn, n/a proven exact; 8.1 s'
+    subtitle profile-other 0.8765
+    equal "$output" '810 samples at 99.9 of 100 Hz, 1 missed; 8.1 s'
+}
+
+@test "of several loaders make is told to choose one by its own variable" {
+    run -3 --separate-stderr bash -c '. "$ROOT/scripts/lib/common.sh"; for part in env run tools target; do . "$ROOT/scripts/lib/$part.sh"; done
+        pidfind() {
+            printf "%s\n" "pidfind: 2 are running: choose one with --pid PID, or end the others" "4711 ingest" >&2
+            return 3
+        }
+        target_find find'
+    equal "${stderr_lines[0]}" "pidfind: 2 are running: choose one with PID=N, or end the others"
+    equal "${stderr_lines[1]}" "4711 ingest"
+    run -0 --separate-stderr bash -c '. "$ROOT/scripts/lib/common.sh"; for part in env run tools target; do . "$ROOT/scripts/lib/$part.sh"; done
+        pidfind() { echo "4711 123 ingest"; }
+        target_find find && echo "$LOADER_PID $LOADER_START $LOADER_WORDS"'
+    equal "$output" "4711 123 ingest"
+}
+
+@test "the seconds of a loader that ran already are not called the wall time of the profile" {
+    jq -n '{target: "profile-wall", attached: "attached", wall_s: 32.3, cpu_s: 8}' >"$RUN/run.json"
+    run -0 --separate-stderr bash -c '. "$ROOT/scripts/lib/common.sh"; for part in env run tools flow report wall; do . "$ROOT/scripts/lib/$part.sh"; done; report_write'
+    matches "$(<"$RUN/summary.md")" "Since the loader's start: wall 32\.3 s, CPU 8 s \(25 % of one core\)"
 }
