@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "loader.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +13,10 @@
 #include "err.h"
 #include "process_page.h"
 #include "run_result.h"
+#include "smallfile.h"
 #include "tasks.h"
 
+#define PID_FILE_MAX ((size_t)64)
 /* The result is written after the process is gone: how long to wait for it. */
 #define RESULT_WAIT_NS (INT64_C(5) * 1000000000)
 
@@ -142,17 +143,21 @@ static bool is_same_file(const struct stat *a, const struct stat *b) {
            a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-static bool read_pid_file(const char *file, struct proc_id *id) {
-    char text[64], *end;
+/* `st` is of the file that was read. */
+static bool read_pid_file(const char *file, struct proc_id *id, struct stat *st) {
+    struct buf text;
+    char *end;
     long pid;
+    bool good;
 
-    if (proc_read(AT_FDCWD, file, text, sizeof(text)) <= 0)
+    if (!smallfile_read(file, PID_FILE_MAX, &text, st))
         return false;
-    pid = strtol(text, &end, 10);
-    if (end == text || pid <= 0 || pid > 4194304)
-        return false;
-    *id = (struct proc_id){.pid = (pid_t)pid, .starttime = strtoull(end, NULL, 10)};
-    return true;
+    pid = strtol(text.data, &end, 10);
+    good = end != text.data && pid > 0 && pid <= 4194304;
+    if (good)
+        *id = (struct proc_id){.pid = (pid_t)pid, .starttime = strtoull(end, NULL, 10)};
+    buf_free(&text);
+    return good;
 }
 
 /* A pid file that was written anew is another run. */
@@ -160,9 +165,9 @@ static void look_at_pid_file(struct loader *l) {
     struct stat now;
     struct proc_id id;
 
-    if (stat(l->config.pid_file, &now) != 0 || is_same_file(&now, &l->pid_file))
+    if (lstat(l->config.pid_file, &now) != 0 || is_same_file(&now, &l->pid_file))
         return;
-    if (!read_pid_file(l->config.pid_file, &id))
+    if (!read_pid_file(l->config.pid_file, &id, &now))
         return;
     l->pid_file = now;
     forget_run(l);

@@ -367,6 +367,28 @@ input()' <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out" 3>&- &
     "$PY" "$MULTIPROC" strict "$PAGE"
 }
 
+@test "a FIFO, link or device in place of a pid file, result or table holds nothing up" {
+    local watch=$BATS_TEST_TMPDIR/watch file
+    mkdir -p "$watch"/{good,bad,links}/multiproc
+    printf '%d %s\n' $$ "$(starttime $$)" >"$watch/good/pid"
+    start --watch "$watch" --loader named --multiproc-dir "$DIR" --pid-file "$BATS_TEST_TMPDIR/pid" --tasks "$BATS_TEST_TMPDIR/tasks"
+    until_true 5 shows 'qdrant_loader_up{loader="good"}' 1.0
+    for file in "$watch"/bad/{pid,result.tsv} "$BATS_TEST_TMPDIR"/{pid,tasks}; do
+        mkfifo "$file"
+        scrape
+    done
+    ln -s ../good/pid "$watch/links/pid"
+    ln -s /dev/zero "$watch/links/result.tsv"
+    # Longer than the pause between two looks.
+    SECONDS=0
+    while ((SECONDS < 2)); do
+        scrape
+        equal "$(value 'qdrant_loader_up{loader="good"}')" 1.0
+        equal "$(value 'qdrant_loader_up{loader="bad"}')$(value 'qdrant_loader_up{loader="links"}')" ''
+    done
+    stop
+}
+
 @test "--watch takes loaders on and drops them with their folders" {
     local watch=$BATS_TEST_TMPDIR/watch
     mkdir -p "$watch/one/multiproc" "$watch/.hidden/multiproc"
