@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "exporter.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,14 +100,23 @@ static void answer(void *arg, const struct http_request *r, struct http_answer *
         plain(a, 503, "no source of a loader can be read yet\n");
 }
 
+/* How many scrapes are to have the last values of a process that is dead: as many as the exporter
+ * waits for. */
+static unsigned enough_scrapes(const struct exporter_config *c) {
+    if (c->linger_ns < 0)
+        return 1;
+    return c->scrapes > 0 ? c->scrapes : UINT_MAX;
+}
+
 static void answered(void *arg, const struct http_request *r, unsigned status) {
     struct exporter *x = arg;
 
-    if (status != 200 || !r->is_page)
+    /* What a person looks at is not stored by anybody. */
+    if (status != 200 || !r->is_page || !r->is_scrape)
         return;
     for (size_t i = 0; i < x->fleet.n; i++)
-        loader_shown(x->fleet.loader[i]);
-    if (r->is_scrape && x->final && r->start_ns > x->final_ns)
+        loader_shown(x->fleet.loader[i], enough_scrapes(x->config));
+    if (x->final && r->start_ns > x->final_ns)
         x->scraped++;
 }
 

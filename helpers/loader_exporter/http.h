@@ -33,9 +33,9 @@ struct http_request {
     const char *path;   /* without the query */
     const char *accept; /* these may be NULL */
     const char *accept_encoding;
-    bool is_scrape;  /* sent by Prometheus or an agent of its kind: has its header with the scrape's
-                        timeout */
-    uint64_t number; /* of the request, counted from 1 */
+    bool is_scrape;   /* a GET by Prometheus or an agent of its kind: has its header with the
+                         scrape's timeout */
+    uint64_t number;  /* of the request, counted from 1 */
     int64_t start_ns; /* CLOCK_MONOTONIC */
     bool is_page;     /* as the answer said */
 };

@@ -237,6 +237,8 @@ bool loader_update(struct loader *l) {
     if (l->final || (l->state == LOADER_RUNNING && l->process))
         return false;
     look_at_end(l);
+    if (l->final && l->files)
+        multiproc_shown_anew(l->files);
     return l->final;
 }
 
@@ -305,9 +307,10 @@ void loader_write(struct loader *l, struct page *page, bool snapshot) {
     write_run(l, page, snapshot);
 }
 
-void loader_shown(struct loader *l) {
-    if (l->files)
-        multiproc_shown(l->files);
+void loader_shown(struct loader *l, unsigned enough) {
+    /* Until its result is known, a page does not count as one of the end. */
+    if (l->files && (l->state != LOADER_ENDED || l->final))
+        multiproc_shown(l->files, enough);
 }
 
 bool loader_source_up(const struct loader *l, enum source s) {

@@ -321,7 +321,12 @@ void multiproc_write(struct multiproc *mp, struct page *page) {
     mp->stats.refused += model_write(&mp->model, page);
 }
 
-void multiproc_shown(struct multiproc *mp) {
+void multiproc_shown(struct multiproc *mp, unsigned enough) {
     for (size_t i = 0; i < mp->n; i++)
-        live_shown(&mp->file[i].live);
+        live_shown(&mp->file[i].live, enough);
+}
+
+void multiproc_shown_anew(struct multiproc *mp) {
+    for (size_t i = 0; i < mp->n; i++)
+        live_shown_anew(&mp->file[i].live);
 }

@@ -49,9 +49,11 @@ void multiproc_feed(struct multiproc *mp, const char *name, const char *data, si
 /* Writes the series of the last reading. */
 void multiproc_write(struct multiproc *mp, struct page *page);
 
-/* Says that the last page was answered: live* gauges of processes that were dead in it are left out
- * from now on. */
-void multiproc_shown(struct multiproc *mp);
+/* Says that Prometheus has got the last page: live* gauges of processes that were dead in it are
+ * left out when that was so `enough` times. */
+void multiproc_shown(struct multiproc *mp, unsigned enough);
+/* Counts those times anew. */
+void multiproc_shown_anew(struct multiproc *mp);
 
 const struct multiproc_stats *multiproc_stats(const struct multiproc *mp);
 

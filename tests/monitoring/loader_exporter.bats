@@ -237,7 +237,7 @@ loader_exporter: take another port with --web.listen-address, or port 0 for any 
     shows good_total 7.0
 }
 
-@test "live gauges of a dead process are shown once more, then dropped; counters stay" {
+@test "live gauges of a dead process are shown to Prometheus once more, then dropped; counters stay" {
     start --multiproc-dir "$DIR"
     writer a
     tell 1
@@ -245,7 +245,14 @@ loader_exporter: take another port with --web.listen-address, or port 0 for any 
     kill -9 "$WRITER_PID"
     until_true 10 gone "$WRITER_PID"
     wait "$WRITER_PID" || :
+    # Not to people who look, nor to what asks for the head only: nobody has stored it.
+    for _ in 1 2 3; do
+        shows here 1.0
+        curl -sSI -H 'X-Prometheus-Scrape-Timeout-Seconds: 1' -o /dev/null "http://$ADDR/metrics"
+    done
     shows here 1.0
+    prometheus
+    equal "$(value here)" 1.0
     # A page is shown when its answer has gone out, which the exporter learns a moment later.
     until_true 5 shows here ''
     equal "$(value 'jobs_total{kind="kind 0"}')" 1.0
@@ -253,6 +260,27 @@ loader_exporter: take another port with --web.listen-address, or port 0 for any 
     raw counter_1.db good
     shows good_total 7.0
     equal "$(value here)" ''
+}
+
+@test "who lingers shows live gauges until their last values were scraped as often as it waits for" {
+    writer a
+    start --multiproc-dir "$DIR" --pid "$WRITER_PID" --linger 60 --linger-scrapes 2
+    tell 1
+    shows here 1.0
+    prometheus
+    kill -9 "$WRITER_PID"
+    wait "$WRITER_PID" || :
+    until_true 5 shows qdrant_loader_up 0.0
+    shows here 1.0
+    prometheus
+    equal "$(value here)" 1.0
+    # Two HEAD requests are no scrapes.
+    for _ in 1 2; do curl -sSI -H 'X-Prometheus-Scrape-Timeout-Seconds: 1' -o /dev/null "http://$ADDR/metrics"; done
+    shows here 1.0
+    gone "$EXPORTER" && fail 'a HEAD counted as a scrape'
+    prometheus
+    equal "$(value here)" 1.0
+    ended 0 5
 }
 
 @test "kill -9 of the writer loses nothing that was counted" {
