@@ -198,12 +198,16 @@ static void write_snapshot(struct exporter *x) {
     buf_free(&page);
 }
 
+void exporter_once(struct exporter *x) {
+    exporter_update(x);
+    /* The end of all has written it already. */
+    if (!x->final)
+        write_snapshot(x);
+}
+
 void exporter_close(struct exporter *x) {
-    if (!x->final) {
-        exporter_update(x);
-        if (!x->final)
-            write_snapshot(x);
-    }
+    if (!x->final)
+        exporter_once(x);
     if (x->config->file_sd)
         (void)unlink(x->config->file_sd);
     if (x->config->ready_file)

@@ -42,6 +42,9 @@ struct exporter {
 /* Appends a page to `out`. */
 void exporter_page(struct exporter *x, enum page_format format, bool snapshot, struct buf *out);
 
+/* Writes a snapshot of what there is now. */
+void exporter_once(struct exporter *x);
+
 /* Begins to serve, and says where. */
 void exporter_open(struct exporter *x, struct http_config *http);
 /* Writes the snapshot if there is none of the end yet, takes the files back that say where it

@@ -294,14 +294,9 @@ static void write_run(const struct loader *l, struct page *page, bool snapshot) 
 
 void loader_write(struct loader *l, struct page *page, bool snapshot) {
     if (l->files)
-        multiproc_write(l->files, page);
-    if (l->process) {
-        struct process_values v = *process_values(l->process);
-
-        if (snapshot)
-            v.alive = 0;
-        process_page_write(l->process_page, &v, page);
-    }
+        multiproc_write(l->files, page, snapshot);
+    if (l->process)
+        process_page_write(l->process_page, process_values(l->process), page, snapshot);
     if (l->tasks_up && !snapshot)
         tasks_write(l->tasks, l->labels, page);
     write_run(l, page, snapshot);

@@ -317,8 +317,8 @@ void multiproc_feed(struct multiproc *mp, const char *name, const char *data, si
     metrics_file_count(f, data, mp->stats.entry_fault);
 }
 
-void multiproc_write(struct multiproc *mp, struct page *page) {
-    mp->stats.refused += model_write(&mp->model, page);
+void multiproc_write(struct multiproc *mp, struct page *page, bool snapshot) {
+    mp->stats.refused += model_write(&mp->model, page, snapshot);
 }
 
 void multiproc_shown(struct multiproc *mp, unsigned enough) {

@@ -202,7 +202,7 @@ snapshot_without_exporter() {
     local sources=("${EXPORTER_SOURCES[@]}")
     # A process that is gone is no source for one page.
     if [[ -n $PID ]] && ! target_alive; then return 0; fi
-    loader_exporter "${sources[@]}" --once --web.disable-exporter-metrics >"$SNAPSHOT.new" 2>>"$RUN/log/exporter.log" && mv "$SNAPSHOT.new" "$SNAPSHOT" ||
+    loader_exporter "${sources[@]}" --once --snapshot "$SNAPSHOT" 2>>"$RUN/log/exporter.log" ||
         tool_failed exporter-failed "no metrics.prom: $(exporter_last_words)"
 }
 

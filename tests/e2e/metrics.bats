@@ -228,6 +228,9 @@ target_ends() {
     counted=$(value "$RUN/metrics.prom" 'qdrant_loader_requests_total{stage="embed",status="200"}')
     ((counted > 5 && counted <= answered && counted >= answered - 8)) || fail "$answered answered, $counted counted"
     equal "$(value "$RUN/metrics.prom" qdrant_loader_run_exit_code)" 137
+    # What was under way then is not, for ever after.
+    run -1 grep -E '^qdrant_(loader_(stage_in_flight|requests_in_flight|backlog_chunks|backlog_documents|rate_limit_waiting|process_processes)|chunk_queue_size|cpu_usage_percent)[{ ]' "$RUN/metrics.prom"
+    value "$RUN/metrics.prom" 'qdrant_loader_backlog_chunks_peak{between="chunk_embed"}'
     matches "$(curl -sf "$GATEWAY/metrics")" 'qdrant_loader_run_exit_code\{[^}]*\} 137'
     # The wait ended by its deadline.
     equal "$(jq -r .metrics_scraped "$RUN/run.json")" no
