@@ -259,6 +259,16 @@ void http_close(struct http *h) {
     free(h);
 }
 
+void http_check_tls(const struct web_config *web) {
+    struct http_config config = {.address = {{.host = "127.0.0.1", .port = "0"}},
+                                 .addresses = 1,
+                                 .max_connections = 1,
+                                 .web = web};
+
+    if (web->cert)
+        http_close(http_open(&config, &(struct http_app){0}));
+}
+
 size_t http_fds(const struct http *h, int *fd) {
     for (size_t i = 0; i < h->config->addresses; i++)
         fd[i] = MHD_get_daemon_info(h->daemon[i], MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;

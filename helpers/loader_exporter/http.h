@@ -69,6 +69,10 @@ struct http;
 struct http *http_open(struct http_config *config, const struct http_app *app);
 void http_close(struct http *h);
 
+/* Ends the program as http_open does when its TLS files are no good. Opens none of the addresses.
+ */
+void http_check_tls(const struct web_config *web);
+
 /* The descriptors to poll for reading; at most HTTP_ADDRESSES_MAX. Returns how many. */
 size_t http_fds(const struct http *h, int *fd);
 /* When http_run must be called at the latest: CLOCK_MONOTONIC ns, or INT64_MAX. */

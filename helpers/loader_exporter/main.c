@@ -104,6 +104,11 @@ int main(int argc, char **argv) {
 
     err_name("loader_exporter");
     options_parse(&opts, argc, argv);
+    if (opts.config_check) {
+        http_check_tls(&opts.web);
+        options_free(&opts);
+        return EX_DONE;
+    }
     x.fleet.process = &opts.process;
     for (size_t i = 0; i < opts.uids; i++)
         x.fleet.uid[x.fleet.uids++] = opts.uid[i];

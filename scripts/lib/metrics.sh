@@ -23,6 +23,16 @@ metrics_check() {
     [[ $LISTEN =~ :[0-9]+$ ]] || die 2 bad-option "LISTEN: not HOST:PORT: '$LISTEN'. Port 0 takes a free one"
 }
 
+# metrics_check_web: the address and the web configuration, by the exporter itself, before there is a run.
+metrics_check_web() {
+    local words
+    words=$(loader_exporter --config.check --web.listen-address "$LISTEN" 2>&1) ||
+        die 2 bad-option "LISTEN: $(exporter_words <<<"$words"). Like 127.0.0.1:9464, [::1]:9464, or :9464 for every address; port 0 takes a free one"
+    [[ -n $WEB_CONFIG ]] || return 0
+    words=$(loader_exporter --config.check --web.config.file "$WEB_CONFIG" 2>&1) ||
+        die 2 bad-option "WEB_CONFIG: $(exporter_words <<<"$words"). See WEB CONFIGURATION in: man docs/man/loader_exporter.1"
+}
+
 # shim_prepare: the loader's metrics folder and the variables that it is launched with.
 shim_prepare() {
     local free
@@ -87,7 +97,10 @@ exporter_start() {
     fi
 }
 
-exporter_last_words() { tail -n 1 "$RUN/log/exporter.log"; }
+# exporter_words: the last of its messages on standard input, without its name, and without what is its own usage.
+exporter_words() { sed "/^Try '/d; s/^loader_exporter: //; s/^--web.listen-address: //" | tail -n 1; }
+
+exporter_last_words() { exporter_words <"$RUN/log/exporter.log"; }
 
 # ---- while it runs --------------------------------------------------------------------------------------------------
 

@@ -395,8 +395,21 @@ target_ends() {
 }
 
 @test "words that make no sense exit 2 and name the option" {
+    local listen
     run -2 env LISTEN=9464x "$ROOT/scripts/metrics"
     matches "$output" 'LISTEN: not HOST:PORT'
+    # As the exporter reads them, and before there is a run.
+    run -2 env LISTEN=127.0.0.1:99999 "$ROOT/scripts/metrics"
+    matches "$output" "bad-option\\] LISTEN: not a port from 0 to 65535: '99999'"
+    for listen in ::1:0 '[::1:0' x:y:0; do
+        run -2 env LISTEN="$listen" "$ROOT/scripts/metrics"
+        matches "$output" "bad-option\\] LISTEN: an IPv6 address stands in brackets: '"
+    done
+    printf 'users:\n  a: b\n' >"$BATS_TEST_TMPDIR/web.yml"
+    run -2 env WEB_CONFIG="$BATS_TEST_TMPDIR/web.yml" "$ROOT/scripts/metrics"
+    matches "$output" 'bad-option\] WEB_CONFIG: .*web.yml:1: users: not tls_server_config'
+    [[ $output != *"Try '"* ]]
+    equal "$(find "$BATS_TEST_TMPDIR/results" 2>/dev/null)" ''
     run -2 env FILE_SD=/no/such/folder "$ROOT/scripts/metrics"
     matches "$output" 'FILE_SD: not a folder'
     run -2 env TEXTFILE="$ROOT/README.md" "$ROOT/scripts/metrics"

@@ -470,6 +470,26 @@ sys.stdin.read()' --api-key hunter2-in-arguments <"$BATS_TEST_TMPDIR/in" >"$BATS
     [[ $stderr == *"loader_exporter: /nonexistent/x: No such file or directory" ]]
 }
 
+@test "--config.check says what is wrong before anything is served, and opens no address" {
+    local web=$BATS_TEST_TMPDIR/web.yml
+    start --multiproc-dir "$DIR"
+    # The address is taken, which is no matter of the options.
+    run -0 --separate-stderr loader_exporter --config.check --web.listen-address "$ADDR" --file-sd "$BATS_TEST_TMPDIR/sd.json"
+    equal "$output$stderr" ''
+    [[ ! -e $BATS_TEST_TMPDIR/sd.json ]]
+    run -2 loader_exporter --config.check --web.listen-address 127.0.0.1:99999
+    matches "$output" "not a port from 0 to 65535: '99999'"
+    run -2 loader_exporter --config.check --web.listen-address '[::1:0'
+    matches "$output" 'an IPv6 address stands in brackets'
+    printf 'users:\n  a: b\n' >"$web"
+    run -2 loader_exporter --config.check --web.config.file "$web"
+    matches "$output" 'web.yml:1: users: not tls_server_config'
+    printf 'no pem\n' >"$BATS_TEST_TMPDIR/a"
+    printf 'tls_server_config:\n  cert_file: a\n  key_file: a\n' >"$web"
+    run -3 loader_exporter --config.check --web.config.file "$web"
+    matches "$output" 'cannot serve TLS'
+}
+
 @test "options that make no sense exit 2" {
     local args
     while read -ra args; do
