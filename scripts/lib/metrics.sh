@@ -106,14 +106,14 @@ exporter_last_words() { exporter_words <"$RUN/log/exporter.log"; }
 
 # metrics_watch: until the loader ends or a signal comes. An exporter that dies does not stop an ingestion.
 metrics_watch() {
-    local next=0 look=0 began=$SECONDS version
+    local next=0 look=0 began=$SECONDS
     LOADER_STARTED=$(process_started "$LOADER_PID")
     run_latest
-    version=$(target_version)
-    run_set python "$(target_python)" loader_version "$version"
+    target_facts
     while [[ -z $STOPPED ]] && metrics_loader_runs; do
         if [[ -n $EXPORTER ]] && ! alive "$EXPORTER"; then exporter_lost 'the ingestion goes on'; fi
         if [[ -n $TASKS ]] && ! alive "$TASKS"; then tasks_lost; fi
+        target_facts
         if ((SECONDS >= look)); then
             room_check
             look=$((SECONDS + 1))

@@ -135,6 +135,9 @@ target_ends() {
 @test "one command ingests, prints the URL, and ends well when its last values were scraped twice" {
     [[ ! -e $OUT/wrong ]] || fail "$(<"$OUT/wrong"): $(tail "$OUT/err")"
     equal "$(jq -r '[.state, .metrics_scraped, .loader_exit_status, .exit_status] | tostring' "$FIRST/run.json")" '["done","yes",0,0]'
+    # It was not to be seen yet when the loader had just been launched.
+    equal "$(jq -r .loader_version "$FIRST/run.json")" "$("$LOADER_ENV_PYTHON" -c 'import importlib.metadata as m; print(m.version("qdrant-loader"))')"
+    matches "$(jq -r .python "$FIRST/run.json")" '^3\.[0-9]+\.[0-9]+'
     equal "$(jq -r .metrics_url "$FIRST/run.json")" "$(sed -n 's/^metrics: serving //p' "$OUT/err")"
     equal "$(<"$OUT/out")" "$(readlink -f "$FIRST")"
     # By the scrapes, and not by the 120 s.
