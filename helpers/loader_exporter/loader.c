@@ -182,6 +182,8 @@ static void take_result(struct loader *l, const struct run_result *r) {
         l->started = r->started;
     if (r->ended > 0)
         l->ended = r->ended;
+    else if (r->failed)
+        l->ended = l->started;
     l->exit_code = r->exit_code;
     l->duration = r->duration_s;
     if (r->exit_code == 0)

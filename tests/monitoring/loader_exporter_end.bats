@@ -88,6 +88,9 @@ is_over() {
     result 'format: procrun 1' "started: $EPOCHSECONDS.5" 'error: nosuch: No such file or directory' 'exit_status: 127'
     start --pid-file "$PID_FILE" --run-result "$RESULT" --linger 20 --linger-scrapes 1
     until_true 5 shows qdrant_loader_run_exit_code 127.0
+    # The alert on runs that failed goes by the time of the end.
+    [[ -n $(value qdrant_loader_run_end_timestamp_seconds) ]]
+    equal "$(value qdrant_loader_run_end_timestamp_seconds)" "$(value qdrant_loader_run_start_timestamp_seconds)"
     prometheus
     ended 0
 }
