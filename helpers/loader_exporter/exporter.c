@@ -176,7 +176,8 @@ void exporter_open(struct exporter *x, struct http_config *http) {
     for (size_t i = 0; i < http->addresses; i++) {
         address_print(&http->address[i], where, sizeof(where));
         warn("serving %s://%s%s", scheme, where, x->config->telemetry_path);
-        if (!address_is_loopback(&http->address[i]) && !http->web->cert && http->web->users == 0)
+        /* TLS alone keeps nobody out. */
+        if (!address_is_loopback(&http->address[i]) && http->web->users == 0)
             warn("%s: everybody who reaches this address can read the metrics (--web.config.file)",
                  where);
     }

@@ -92,8 +92,11 @@ exporter_start() {
     run_set metrics_url "$URL" metrics_file_sd "$SD_FILE"
     say "serving $URL"
     say "Prometheus finds it by $SD_FILE"
+    if grep -q 'neither TLS nor users' "$RUN/log/exporter.log"; then
+        note empty-web-config "WEB_CONFIG=$WEB_CONFIG has neither TLS nor users in it: the endpoint is served as without it"
+    fi
     if grep -q 'everybody who reaches this address' "$RUN/log/exporter.log"; then
-        note open-endpoint "LISTEN=$LISTEN: everybody who reaches this address can read the metrics. WEB_CONFIG=FILE asks for a password, LISTEN=127.0.0.1:${LISTEN##*:} keeps it on this machine"
+        note open-endpoint "LISTEN=$LISTEN: everybody who reaches this address can read the metrics. A WEB_CONFIG with users asks for a password, LISTEN=127.0.0.1:${LISTEN##*:} keeps it on this machine"
     fi
 }
 

@@ -357,6 +357,11 @@ target_ends() {
     run ! said open-endpoint
     kill -TERM "$TARGET"
     target_ends 143
+    : >"$BATS_TEST_TMPDIR/empty.yml"
+    target_start WEB_CONFIG="$BATS_TEST_TMPDIR/empty.yml"
+    until_true 120 said 'empty-web-config\] WEB_CONFIG=.*empty.yml has neither TLS nor users'
+    kill -TERM "$TARGET"
+    target_ends 143
     run -2 env WEB_CONFIG="$BATS_TEST_TMPDIR/none.yml" "$ROOT/scripts/metrics"
     matches "$output" 'WEB_CONFIG: not a file that can be read'
 }
