@@ -120,45 +120,52 @@ static void answered(void *arg, const struct http_request *r, unsigned status) {
         x->scraped++;
 }
 
-static void write_ready(const struct exporter *x, const char *where, const char *scheme) {
-    const struct address *a = &x->http_config->address[0];
-    struct buf text = {0};
+/* Takes the files back that say where it serves. */
+static void retract(struct exporter *x) {
+    if (x->sd_text.len > 0)
+        outfile_remove(x->config->file_sd, x->sd_text.data, x->sd_text.len);
+    if (x->ready_text.len > 0)
+        outfile_remove(x->config->ready_file, x->ready_text.data, x->ready_text.len);
+    buf_free(&x->sd_text);
+    buf_free(&x->ready_text);
+}
 
-    buf_adds(&text, "{\"url\":\"");
-    buf_printf(&text, "%s://", scheme);
-    buf_add_json(&text, where, strlen(where));
-    buf_add_json(&text, x->config->telemetry_path, strlen(x->config->telemetry_path));
-    buf_printf(&text, "\",\"port\":%s,\"pid\":%d}\n", a->port, (int)getpid());
-    if (!outfile_write(x->config->ready_file, text.data, text.len)) {
+static void write_ready(struct exporter *x, const char *where, const char *scheme) {
+    const struct address *a = &x->http_config->address[0];
+    struct buf *text = &x->ready_text;
+
+    buf_adds(text, "{\"url\":\"");
+    buf_printf(text, "%s://", scheme);
+    buf_add_json(text, where, strlen(where));
+    buf_add_json(text, x->config->telemetry_path, strlen(x->config->telemetry_path));
+    buf_printf(text, "\",\"port\":%s,\"pid\":%d}\n", a->port, (int)getpid());
+    if (!outfile_write(x->config->ready_file, text->data, text->len)) {
         /* Announced, and not to come. */
-        if (x->config->file_sd)
-            (void)unlink(x->config->file_sd);
+        retract(x);
         exit(EX_FAIL);
     }
-    buf_free(&text);
 }
 
 /* One target group for Prometheus' file_sd_configs. */
-static void write_file_sd(const struct exporter *x, const char *scheme) {
-    struct buf text = {0};
+static void write_file_sd(struct exporter *x, const char *scheme) {
+    struct buf *text = &x->sd_text;
 
-    buf_adds(&text, "[{\"targets\":[");
+    buf_adds(text, "[{\"targets\":[");
     for (size_t i = 0; i < x->http_config->addresses; i++) {
         char where[300];
 
         address_print(&x->http_config->address[i], where, sizeof(where));
-        buf_adds(&text, i > 0 ? ",\"" : "\"");
-        buf_add_json(&text, where, strlen(where));
-        buf_addc(&text, '"');
+        buf_adds(text, i > 0 ? ",\"" : "\"");
+        buf_add_json(text, where, strlen(where));
+        buf_addc(text, '"');
     }
-    buf_printf(&text, "],\"labels\":{\"__scheme__\":\"%s\",\"__metrics_path__\":\"", scheme);
-    buf_add_json(&text, x->config->telemetry_path, strlen(x->config->telemetry_path));
-    buf_addc(&text, '"');
-    buf_add(&text, x->config->sd_labels.data, x->config->sd_labels.len);
-    buf_adds(&text, "}}]\n");
-    if (!outfile_write(x->config->file_sd, text.data, text.len))
+    buf_printf(text, "],\"labels\":{\"__scheme__\":\"%s\",\"__metrics_path__\":\"", scheme);
+    buf_add_json(text, x->config->telemetry_path, strlen(x->config->telemetry_path));
+    buf_addc(text, '"');
+    buf_add(text, x->config->sd_labels.data, x->config->sd_labels.len);
+    buf_adds(text, "}}]\n");
+    if (!outfile_write(x->config->file_sd, text->data, text->len))
         exit(EX_FAIL);
-    buf_free(&text);
 }
 
 void exporter_open(struct exporter *x, struct http_config *http) {
@@ -209,10 +216,7 @@ void exporter_once(struct exporter *x) {
 void exporter_close(struct exporter *x) {
     if (!x->final)
         exporter_once(x);
-    if (x->config->file_sd)
-        (void)unlink(x->config->file_sd);
-    if (x->config->ready_file)
-        (void)unlink(x->config->ready_file);
+    retract(x);
     http_close(x->http);
     fleet_free(&x->fleet);
     page_free(&x->page);

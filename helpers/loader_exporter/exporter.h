@@ -35,8 +35,9 @@ struct exporter {
     struct self self;
     bool final; /* every loader has ended */
     int64_t final_ns;
-    unsigned scraped; /* scrapes answered that began after that */
-    bool failed;      /* a file could not be written */
+    unsigned scraped;               /* scrapes answered that began after that */
+    bool failed;                    /* a file could not be written */
+    struct buf sd_text, ready_text; /* what was written into these files */
 };
 
 /* Appends a page to `out`. */

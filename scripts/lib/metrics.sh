@@ -66,14 +66,22 @@ exporter_start_attached() {
     at_exit end_process "$TASKS" TERM 3
 }
 
+# run_label: RUN_LABEL, the run for Prometheus: the name of its folder, and what tells it from one of the same second elsewhere,
+# since several RESULTS and machines may share a FILE_SD and a Prometheus.
+run_label() {
+    RUN_LABEL=$(printf '%s\n' "$(uname -n)" "$RUN" | sha256sum)
+    RUN_LABEL=${RUN##*/}-${RUN_LABEL:0:6}
+}
+
 # exporter_start SOURCE…: URL, where it serves.
 exporter_start() {
     local ready=$RUN/raw/exporter.json
     SNAPSHOT=$RUN/metrics.prom
-    SD_FILE=$FILE_SD/${RUN##*/}.json
+    run_label
+    SD_FILE=$FILE_SD/$RUN_LABEL.json
     EXPORTER_SOURCES=("$@")
     job exporter loader_exporter "$@" --web.listen-address "$LISTEN" --linger "${LINGER}s" --linger-scrapes 2 --snapshot "$SNAPSHOT" \
-        --file-sd "$SD_FILE" --file-sd-label "run=${RUN##*/}" --ready-file "$ready" ${WEB_CONFIG:+--web.config.file "$WEB_CONFIG"}
+        --file-sd "$SD_FILE" --file-sd-label "run=$RUN_LABEL" --ready-file "$ready" ${WEB_CONFIG:+--web.config.file "$WEB_CONFIG"}
     EXPORTER=$JOB
     # Killed, it cannot take its announcement back.
     at_exit rm -f "$SD_FILE"
@@ -89,7 +97,7 @@ exporter_start() {
         pause 0.02
     done
     URL=$(jq -r .url "$ready")
-    run_set metrics_url "$URL" metrics_file_sd "$SD_FILE"
+    run_set metrics_url "$URL" metrics_run "$RUN_LABEL" metrics_file_sd "$SD_FILE"
     say "serving $URL"
     say "Prometheus finds it by $SD_FILE"
     if grep -q 'neither TLS nor users' "$RUN/log/exporter.log"; then
@@ -381,7 +389,7 @@ metrics_summary() {
         fi
         printf '\n## Where the values are\n\n'
         printf '* `metrics.prom`: the last values, in the text format%s.\n' "$([[ -s $RUN/metrics.prom ]] || printf ' (not written: the exporter was killed before the end)')"
-        printf '* Served at %s; announced in %s while it was.\n' "$(run_get metrics_url)" "$(run_get metrics_file_sd)"
+        printf '* Served at %s; announced in %s while it was, as run="%s".\n' "$(run_get metrics_url)" "$(run_get metrics_file_sd)" "$(run_get metrics_run)"
         case $(run_get metrics_scraped) in
             yes) printf '* The last values were scraped twice after the end.\n' ;;
             no) printf '* The last values were not scraped twice before LINGER was over: no Prometheus has seen the exact totals.\n' ;;

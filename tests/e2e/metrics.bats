@@ -188,8 +188,31 @@ target_ends() {
 @test "Prometheus is told where it serves and which run it is, until its end" {
     local address
     address=$(sed -n 's#^metrics: serving http://\(.*\)/metrics#\1#p' "$OUT/err")
-    equal "$(jq -c '.[0] | [.targets[0], .labels.run]' "$OUT/announced.json")" "[\"$address\",\"$(basename "$(readlink -f "$FIRST")")\"]"
+    equal "$(jq -c '.[0] | [.targets[0], .labels.run]' "$OUT/announced.json")" "[\"$address\",\"$(jq -r .metrics_run "$FIRST/run.json")\"]"
+    matches "$(jq -r .metrics_run "$FIRST/run.json")" "^$(basename "$(readlink -f "$FIRST")")-[0-9a-f]{6}\$"
     equal "$(find "$OUT/sd" -type f)" '' 'announcements left'
+}
+
+@test "two runs of the same second with other RESULTS are two, for Prometheus too" {
+    local n pids=() fake=$BATS_TEST_TMPDIR/fake
+    mkdir "$fake"
+    printf '#!/bin/sh\nexec /bin/date -d 2026-11-24T08:15:02Z "$@"\n' >"$fake/date"
+    chmod +x "$fake/date"
+    for n in one two; do
+        env PATH="$fake:$PATH" RESULTS="$BATS_TEST_TMPDIR/$n" "$ROOT/scripts/metrics" >/dev/null 2>"$BATS_TEST_TMPDIR/err.$n" </dev/null 3>&- &
+        pids+=("$!")
+    done
+    both() { (($(find "$FILE_SD" -name '*.json' | wc -l) == 2)); }
+    until_true 60 both || :
+    # Before they are looked at, since a failure is to leave nothing.
+    mkdir "$BATS_TEST_TMPDIR/seen"
+    cp "$FILE_SD"/*.json "$BATS_TEST_TMPDIR/seen"
+    kill -TERM "${pids[@]}"
+    wait "${pids[@]}" || :
+    equal "$(ls "$BATS_TEST_TMPDIR"/one "$BATS_TEST_TMPDIR"/two | grep -c 2026-11-24T08-15-02Z-metrics)" 2
+    equal "$(jq -r '.[0].labels.run' "$BATS_TEST_TMPDIR"/seen/*.json | sort -u | grep -c ^2026-11-24T08-15-02Z-metrics-)" 2
+    equal "$(find "$FILE_SD" -type f)" ''
+    until_true 20 nothing_left
 }
 
 @test "the last values are in node_exporter's folder, and in the Pushgateway as Prometheus would read them" {

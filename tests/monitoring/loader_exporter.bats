@@ -460,6 +460,21 @@ sys.stdin.read()' --api-key hunter2-in-arguments <"$BATS_TEST_TMPDIR/in" >"$BATS
     [[ ! -e $sd ]]
 }
 
+@test "the end of one exporter leaves what another has written under the same names" {
+    local sd=$BATS_TEST_TMPDIR/sd.json first
+    start --multiproc-dir "$DIR" --file-sd "$sd"
+    first=$EXPORTER
+    STARTED+=("$first")
+    rm "$READY"
+    start --multiproc-dir "$DIR" --file-sd "$sd"
+    kill "$first"
+    wait "$first"
+    equal "$(jq -r '.[0].targets[0]' "$sd")" "$ADDR"
+    equal "$(jq .pid "$READY")" "$EXPORTER"
+    stop
+    [[ ! -e $sd && ! -e $READY ]]
+}
+
 @test "a pid that is none exits 1, a folder for files that cannot be written 3" {
     run -1 --separate-stderr loader_exporter --pid 4194304
     equal "$stderr" "loader_exporter: PID 4194304: no such process. pidfind finds the loader that runs now."
