@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "exporter.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,56 +100,72 @@ static void answer(void *arg, const struct http_request *r, struct http_answer *
         plain(a, 503, "no source of a loader can be read yet\n");
 }
 
+/* How many scrapes are to have the last values of a process that is dead: as many as the exporter
+ * waits for. */
+static unsigned enough_scrapes(const struct exporter_config *c) {
+    if (c->linger_ns < 0)
+        return 1;
+    return c->scrapes > 0 ? c->scrapes : UINT_MAX;
+}
+
 static void answered(void *arg, const struct http_request *r, unsigned status) {
     struct exporter *x = arg;
 
-    if (status != 200 || !r->is_page)
+    /* What a person looks at is not stored by anybody. */
+    if (status != 200 || !r->is_page || !r->is_scrape)
         return;
     for (size_t i = 0; i < x->fleet.n; i++)
-        loader_shown(x->fleet.loader[i]);
-    if (r->is_scrape && x->final && r->start_ns > x->final_ns)
+        loader_shown(x->fleet.loader[i], enough_scrapes(x->config));
+    if (x->final && r->start_ns > x->final_ns)
         x->scraped++;
 }
 
-static void write_ready(const struct exporter *x, const char *where, const char *scheme) {
-    const struct address *a = &x->http_config->address[0];
-    struct buf text = {0};
+/* Takes the files back that say where it serves. */
+static void retract(struct exporter *x) {
+    if (x->sd_text.len > 0)
+        outfile_remove(x->config->file_sd, x->sd_text.data, x->sd_text.len);
+    if (x->ready_text.len > 0)
+        outfile_remove(x->config->ready_file, x->ready_text.data, x->ready_text.len);
+    buf_free(&x->sd_text);
+    buf_free(&x->ready_text);
+}
 
-    buf_adds(&text, "{\"url\":\"");
-    buf_printf(&text, "%s://", scheme);
-    buf_add_json(&text, where, strlen(where));
-    buf_add_json(&text, x->config->telemetry_path, strlen(x->config->telemetry_path));
-    buf_printf(&text, "\",\"port\":%s,\"pid\":%d}\n", a->port, (int)getpid());
-    if (!outfile_write(x->config->ready_file, text.data, text.len)) {
+static void write_ready(struct exporter *x, const char *where, const char *scheme) {
+    const struct address *a = &x->http_config->address[0];
+    struct buf *text = &x->ready_text;
+
+    buf_adds(text, "{\"url\":\"");
+    buf_printf(text, "%s://", scheme);
+    buf_add_json(text, where, strlen(where));
+    buf_add_json(text, x->config->telemetry_path, strlen(x->config->telemetry_path));
+    buf_printf(text, "\",\"port\":%s,\"pid\":%d}\n", a->port, (int)getpid());
+    if (!outfile_write(x->config->ready_file, text->data, text->len)) {
         /* Announced, and not to come. */
-        if (x->config->file_sd)
-            (void)unlink(x->config->file_sd);
+        retract(x);
         exit(EX_FAIL);
     }
-    buf_free(&text);
 }
 
 /* One target group for Prometheus' file_sd_configs. */
-static void write_file_sd(const struct exporter *x, const char *scheme) {
-    struct buf text = {0};
+static void write_file_sd(struct exporter *x, const char *scheme) {
+    struct buf *text = &x->sd_text;
 
-    buf_adds(&text, "[{\"targets\":[");
+    buf_adds(text, "[{\"targets\":[");
     for (size_t i = 0; i < x->http_config->addresses; i++) {
         char where[300];
 
         address_print(&x->http_config->address[i], where, sizeof(where));
-        buf_adds(&text, i > 0 ? ",\"" : "\"");
-        buf_add_json(&text, where, strlen(where));
-        buf_addc(&text, '"');
+        buf_adds(text, i > 0 ? ",\"" : "\"");
+        buf_add_json(text, where, strlen(where));
+        buf_addc(text, '"');
     }
-    buf_printf(&text, "],\"labels\":{\"__scheme__\":\"%s\",\"__metrics_path__\":\"", scheme);
-    buf_add_json(&text, x->config->telemetry_path, strlen(x->config->telemetry_path));
-    buf_addc(&text, '"');
-    buf_add(&text, x->config->sd_labels.data, x->config->sd_labels.len);
-    buf_adds(&text, "}}]\n");
-    if (!outfile_write(x->config->file_sd, text.data, text.len))
+    buf_printf(text, "],\"labels\":{\"__scheme__\":\"%s\",\"__metrics_path__\":\"", scheme);
+    buf_add_json(text, x->config->telemetry_path, strlen(x->config->telemetry_path));
+    buf_addc(text, '"');
+    buf_add(text, x->config->sd_labels.data, x->config->sd_labels.len);
+    buf_adds(text, "}}]\n");
+    if (!outfile_write(x->config->file_sd, text->data, text->len))
         exit(EX_FAIL);
-    buf_free(&text);
 }
 
 void exporter_open(struct exporter *x, struct http_config *http) {
@@ -166,7 +183,8 @@ void exporter_open(struct exporter *x, struct http_config *http) {
     for (size_t i = 0; i < http->addresses; i++) {
         address_print(&http->address[i], where, sizeof(where));
         warn("serving %s://%s%s", scheme, where, x->config->telemetry_path);
-        if (!address_is_loopback(&http->address[i]) && !http->web->cert && http->web->users == 0)
+        /* TLS alone keeps nobody out. */
+        if (!address_is_loopback(&http->address[i]) && http->web->users == 0)
             warn("%s: everybody who reaches this address can read the metrics (--web.config.file)",
                  where);
     }
@@ -188,16 +206,17 @@ static void write_snapshot(struct exporter *x) {
     buf_free(&page);
 }
 
+void exporter_once(struct exporter *x) {
+    exporter_update(x);
+    /* The end of all has written it already. */
+    if (!x->final)
+        write_snapshot(x);
+}
+
 void exporter_close(struct exporter *x) {
-    if (!x->final) {
-        exporter_update(x);
-        if (!x->final)
-            write_snapshot(x);
-    }
-    if (x->config->file_sd)
-        (void)unlink(x->config->file_sd);
-    if (x->config->ready_file)
-        (void)unlink(x->config->ready_file);
+    if (!x->final)
+        exporter_once(x);
+    retract(x);
     http_close(x->http);
     fleet_free(&x->fleet);
     page_free(&x->page);

@@ -35,12 +35,16 @@ struct exporter {
     struct self self;
     bool final; /* every loader has ended */
     int64_t final_ns;
-    unsigned scraped; /* scrapes answered that began after that */
-    bool failed;      /* a file could not be written */
+    unsigned scraped;               /* scrapes answered that began after that */
+    bool failed;                    /* a file could not be written */
+    struct buf sd_text, ready_text; /* what was written into these files */
 };
 
 /* Appends a page to `out`. */
 void exporter_page(struct exporter *x, enum page_format format, bool snapshot, struct buf *out);
+
+/* Writes a snapshot of what there is now. */
+void exporter_once(struct exporter *x);
 
 /* Begins to serve, and says where. */
 void exporter_open(struct exporter *x, struct http_config *http);

@@ -134,7 +134,9 @@ static void decide(struct http *h, struct MHD_Connection *mhd, const char *url, 
         r->public.path = url;
         r->public.accept = header(mhd, MHD_HTTP_HEADER_ACCEPT);
         r->public.accept_encoding = header(mhd, MHD_HTTP_HEADER_ACCEPT_ENCODING);
-        r->public.is_scrape = header(mhd, "X-Prometheus-Scrape-Timeout-Seconds") != NULL;
+        /* A HEAD has the same answer, and nothing of it reaches the client. */
+        r->public.is_scrape = strcmp(method, MHD_HTTP_METHOD_GET) == 0 &&
+                              header(mhd, "X-Prometheus-Scrape-Timeout-Seconds") != NULL;
         h->app.answer(h->app.arg, &r->public, a);
         r->public.is_page = a->is_page;
         /* libmicrohttpd's strings end with the request. */
@@ -255,6 +257,16 @@ void http_close(struct http *h) {
         MHD_stop_daemon(h->daemon[i]);
     auth_free(h->auth);
     free(h);
+}
+
+void http_check_tls(const struct web_config *web) {
+    struct http_config config = {.address = {{.host = "127.0.0.1", .port = "0"}},
+                                 .addresses = 1,
+                                 .max_connections = 1,
+                                 .web = web};
+
+    if (web->cert)
+        http_close(http_open(&config, &(struct http_app){0}));
 }
 
 size_t http_fds(const struct http *h, int *fd) {

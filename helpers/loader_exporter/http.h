@@ -33,9 +33,9 @@ struct http_request {
     const char *path;   /* without the query */
     const char *accept; /* these may be NULL */
     const char *accept_encoding;
-    bool is_scrape;  /* sent by Prometheus or an agent of its kind: has its header with the scrape's
-                        timeout */
-    uint64_t number; /* of the request, counted from 1 */
+    bool is_scrape;   /* a GET by Prometheus or an agent of its kind: has its header with the
+                         scrape's timeout */
+    uint64_t number;  /* of the request, counted from 1 */
     int64_t start_ns; /* CLOCK_MONOTONIC */
     bool is_page;     /* as the answer said */
 };
@@ -68,6 +68,10 @@ struct http;
  * must outlive it. */
 struct http *http_open(struct http_config *config, const struct http_app *app);
 void http_close(struct http *h);
+
+/* Ends the program as http_open does when its TLS files are no good. Opens none of the addresses.
+ */
+void http_check_tls(const struct web_config *web);
 
 /* The descriptors to poll for reading; at most HTTP_ADDRESSES_MAX. Returns how many. */
 size_t http_fds(const struct http *h, int *fd);

@@ -53,7 +53,11 @@ bool live_is_over(struct live *live, int procfd, const struct db_name *db, uid_t
     return false;
 }
 
-void live_shown(struct live *live) {
-    if (live->dead)
+void live_shown(struct live *live, unsigned enough) {
+    if (live->dead && ++live->shown >= enough)
         live->over = true;
+}
+
+void live_shown_anew(struct live *live) {
+    live->shown = 0;
 }

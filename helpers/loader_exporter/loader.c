@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "loader.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +13,10 @@
 #include "err.h"
 #include "process_page.h"
 #include "run_result.h"
+#include "smallfile.h"
 #include "tasks.h"
 
+#define PID_FILE_MAX ((size_t)64)
 /* The result is written after the process is gone: how long to wait for it. */
 #define RESULT_WAIT_NS (INT64_C(5) * 1000000000)
 
@@ -142,17 +143,21 @@ static bool is_same_file(const struct stat *a, const struct stat *b) {
            a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-static bool read_pid_file(const char *file, struct proc_id *id) {
-    char text[64], *end;
+/* `st` is of the file that was read. */
+static bool read_pid_file(const char *file, struct proc_id *id, struct stat *st) {
+    struct buf text;
+    char *end;
     long pid;
+    bool good;
 
-    if (proc_read(AT_FDCWD, file, text, sizeof(text)) <= 0)
+    if (!smallfile_read(file, PID_FILE_MAX, &text, st))
         return false;
-    pid = strtol(text, &end, 10);
-    if (end == text || pid <= 0 || pid > 4194304)
-        return false;
-    *id = (struct proc_id){.pid = (pid_t)pid, .starttime = strtoull(end, NULL, 10)};
-    return true;
+    pid = strtol(text.data, &end, 10);
+    good = end != text.data && pid > 0 && pid <= 4194304;
+    if (good)
+        *id = (struct proc_id){.pid = (pid_t)pid, .starttime = strtoull(end, NULL, 10)};
+    buf_free(&text);
+    return good;
 }
 
 /* A pid file that was written anew is another run. */
@@ -160,9 +165,9 @@ static void look_at_pid_file(struct loader *l) {
     struct stat now;
     struct proc_id id;
 
-    if (stat(l->config.pid_file, &now) != 0 || is_same_file(&now, &l->pid_file))
+    if (lstat(l->config.pid_file, &now) != 0 || is_same_file(&now, &l->pid_file))
         return;
-    if (!read_pid_file(l->config.pid_file, &id))
+    if (!read_pid_file(l->config.pid_file, &id, &now))
         return;
     l->pid_file = now;
     forget_run(l);
@@ -177,6 +182,8 @@ static void take_result(struct loader *l, const struct run_result *r) {
         l->started = r->started;
     if (r->ended > 0)
         l->ended = r->ended;
+    else if (r->failed)
+        l->ended = l->started;
     l->exit_code = r->exit_code;
     l->duration = r->duration_s;
     if (r->exit_code == 0)
@@ -232,6 +239,8 @@ bool loader_update(struct loader *l) {
     if (l->final || (l->state == LOADER_RUNNING && l->process))
         return false;
     look_at_end(l);
+    if (l->final && l->files)
+        multiproc_shown_anew(l->files);
     return l->final;
 }
 
@@ -287,22 +296,18 @@ static void write_run(const struct loader *l, struct page *page, bool snapshot) 
 
 void loader_write(struct loader *l, struct page *page, bool snapshot) {
     if (l->files)
-        multiproc_write(l->files, page);
-    if (l->process) {
-        struct process_values v = *process_values(l->process);
-
-        if (snapshot)
-            v.alive = 0;
-        process_page_write(l->process_page, &v, page);
-    }
+        multiproc_write(l->files, page, snapshot);
+    if (l->process)
+        process_page_write(l->process_page, process_values(l->process), page, snapshot);
     if (l->tasks_up && !snapshot)
         tasks_write(l->tasks, l->labels, page);
     write_run(l, page, snapshot);
 }
 
-void loader_shown(struct loader *l) {
-    if (l->files)
-        multiproc_shown(l->files);
+void loader_shown(struct loader *l, unsigned enough) {
+    /* Until its result is known, a page does not count as one of the end. */
+    if (l->files && (l->state != LOADER_ENDED || l->final))
+        multiproc_shown(l->files, enough);
 }
 
 bool loader_source_up(const struct loader *l, enum source s) {

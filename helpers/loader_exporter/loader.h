@@ -53,8 +53,9 @@ void loader_read(struct loader *l);
 /* Writes what was read. `snapshot`: for a file that is read long after, so without what is true
  * only now. */
 void loader_write(struct loader *l, struct page *page, bool snapshot);
-/* Says that the last page was answered. */
-void loader_shown(struct loader *l);
+/* Says that Prometheus has got the last page, which is to have the last values of what is dead
+ * `enough` times. */
+void loader_shown(struct loader *l, unsigned enough);
 
 /* Sources, for the exporter's own metrics. */
 enum source { SOURCE_MULTIPROCESS, SOURCE_SHIM, SOURCE_PROC, SOURCE_TASKS, SOURCES };

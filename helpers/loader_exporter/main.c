@@ -80,16 +80,21 @@ static void serve(struct exporter *x, int signals) {
     }
 }
 
+/* A page on standard output, or a snapshot in its file. */
 static int print_once(struct exporter *x, enum page_format format) {
     struct buf page = {0};
 
-    exporter_update(x);
-    exporter_page(x, format, false, &page);
-    (void)fwrite(page.data, 1, page.len, stdout);
+    if (x->config->snapshot) {
+        exporter_once(x);
+    } else {
+        exporter_update(x);
+        exporter_page(x, format, false, &page);
+        (void)fwrite(page.data, 1, page.len, stdout);
+    }
     buf_free(&page);
     fleet_free(&x->fleet);
     page_free(&x->page);
-    return out_close(EX_DONE);
+    return x->failed ? EX_FAIL : out_close(EX_DONE);
 }
 
 int main(int argc, char **argv) {
@@ -99,6 +104,11 @@ int main(int argc, char **argv) {
 
     err_name("loader_exporter");
     options_parse(&opts, argc, argv);
+    if (opts.config_check) {
+        http_check_tls(&opts.web);
+        options_free(&opts);
+        return EX_DONE;
+    }
     x.fleet.process = &opts.process;
     for (size_t i = 0; i < opts.uids; i++)
         x.fleet.uid[x.fleet.uids++] = opts.uid[i];

@@ -29,6 +29,7 @@ struct model_family {
     struct text help;
     enum db_type type;
     enum db_mode mode;
+    bool of_now; /* says nothing any more when its processes are gone */
     struct group *first, *last;
 };
 
@@ -47,6 +48,11 @@ static const enum page_type page_type_of[] = {[DB_COUNTER] = PAGE_COUNTER,
                                               [DB_GAUGE] = PAGE_GAUGE,
                                               [DB_HISTOGRAM] = PAGE_HISTOGRAM,
                                               [DB_SUMMARY] = PAGE_SUMMARY};
+
+/* Gauges that the loader has in a mode that keeps them, of what is only now. */
+static const char *const gauges_of_now[] = {"qdrant_chunk_queue_size", "qdrant_embed_queue_size",
+                                            "qdrant_cpu_usage_percent",
+                                            "qdrant_memory_usage_percent"};
 
 void model_clear(struct model *m) {
     map_free(&m->families);
@@ -99,6 +105,17 @@ static bool parse_le(struct text text, double *le) {
            !memchr(copy, 'X', text.len);
 }
 
+static bool is_of_now(const struct db_name *db, struct text family) {
+    if (db->type != DB_GAUGE || db->live)
+        return db->type == DB_GAUGE;
+    for (size_t i = 0; i < sizeof(gauges_of_now) / sizeof(gauges_of_now[0]); i++) {
+        if (strlen(gauges_of_now[i]) == family.len &&
+            memcmp(gauges_of_now[i], family.p, family.len) == 0)
+            return true;
+    }
+    return false;
+}
+
 static struct model_family *family_of(struct model *m, const struct db_name *db,
                                       const struct key *key) {
     void **at = map_at(&m->families, &m->memory, key->family.p, key->family.len);
@@ -114,6 +131,7 @@ static struct model_family *family_of(struct model *m, const struct db_name *db,
                             .len = key->help.len};
     f->type = db->type;
     f->mode = db->mode;
+    f->of_now = is_of_now(db, key->family);
     if (m->last)
         m->last->next = f;
     else
@@ -368,12 +386,15 @@ static void write_group(const struct model_family *f, const struct group *g, str
         page_line(to, g->created.line, g->created.line_len, g->created.value);
 }
 
-size_t model_write(const struct model *m, struct page *page) {
+size_t model_write(const struct model *m, struct page *page, bool snapshot) {
     size_t refused = 0;
 
     for (const struct model_family *f = m->first; f; f = f->next) {
-        struct page_family *to =
-            page_family(page, f->name, f->name_len, page_type_of[f->type], f->help.p, f->help.len);
+        struct page_family *to;
+
+        if (snapshot && f->of_now)
+            continue;
+        to = page_family(page, f->name, f->name_len, page_type_of[f->type], f->help.p, f->help.len);
 
         if (!to) {
             refused++;

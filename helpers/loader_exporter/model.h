@@ -72,7 +72,9 @@ void model_reset(struct model *m);
 /* Counts one value of a file of that name into its slot. */
 void model_count(struct slot *slot, const struct db_name *db, double value, double time);
 
-/* Writes what was counted. Returns how many families the page refused. */
-size_t model_write(const struct model *m, struct page *page);
+/* Writes what was counted; in a `snapshot`, which is read long after, without gauges of what is
+ * only now: those of live modes, and the loader's own of queues and of the machine. Returns how
+ * many families the page refused. */
+size_t model_write(const struct model *m, struct page *page, bool snapshot);
 
 #endif

@@ -317,11 +317,16 @@ void multiproc_feed(struct multiproc *mp, const char *name, const char *data, si
     metrics_file_count(f, data, mp->stats.entry_fault);
 }
 
-void multiproc_write(struct multiproc *mp, struct page *page) {
-    mp->stats.refused += model_write(&mp->model, page);
+void multiproc_write(struct multiproc *mp, struct page *page, bool snapshot) {
+    mp->stats.refused += model_write(&mp->model, page, snapshot);
 }
 
-void multiproc_shown(struct multiproc *mp) {
+void multiproc_shown(struct multiproc *mp, unsigned enough) {
     for (size_t i = 0; i < mp->n; i++)
-        live_shown(&mp->file[i].live);
+        live_shown(&mp->file[i].live, enough);
+}
+
+void multiproc_shown_anew(struct multiproc *mp) {
+    for (size_t i = 0; i < mp->n; i++)
+        live_shown_anew(&mp->file[i].live);
 }

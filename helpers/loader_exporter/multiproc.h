@@ -46,12 +46,14 @@ bool multiproc_read(struct multiproc *mp);
 /* Takes `data` for the file `name`, as a reading does; for fuzzing. */
 void multiproc_feed(struct multiproc *mp, const char *name, const char *data, size_t len);
 
-/* Writes the series of the last reading. */
-void multiproc_write(struct multiproc *mp, struct page *page);
+/* Writes the series of the last reading; `snapshot` as in model_write. */
+void multiproc_write(struct multiproc *mp, struct page *page, bool snapshot);
 
-/* Says that the last page was answered: live* gauges of processes that were dead in it are left out
- * from now on. */
-void multiproc_shown(struct multiproc *mp);
+/* Says that Prometheus has got the last page: live* gauges of processes that were dead in it are
+ * left out when that was so `enough` times. */
+void multiproc_shown(struct multiproc *mp, unsigned enough);
+/* Counts those times anew. */
+void multiproc_shown_anew(struct multiproc *mp);
 
 const struct multiproc_stats *multiproc_stats(const struct multiproc *mp);
 

@@ -56,7 +56,9 @@ static const char usage[] =
     "  --file-sd FILE        write where it serves, for file_sd_configs\n"
     "  --file-sd-label NAME=VALUE       label in that file; repeatable\n"
     "  --ready-file FILE     write {\"url\":...,\"port\":...,\"pid\":...} once it serves\n"
-    "  --once[=openmetrics]  print one page on standard output and exit\n"
+    "  --once[=openmetrics]  print one page on standard output and exit; with\n"
+    "                        --snapshot, write that file instead\n"
+    "  --config.check        check the options and the web configuration, and exit\n"
     "  -h, --help            this text\n"
     "  --version             the version\n"
     "\n"
@@ -95,6 +97,7 @@ enum {
     OPT_FILE_SD_LABEL,
     OPT_READY_FILE,
     OPT_ONCE,
+    OPT_CONFIG_CHECK,
     OPT_VERSION,
 };
 
@@ -124,6 +127,7 @@ static const struct option long_options[] = {
     {"file-sd-label", required_argument, NULL, OPT_FILE_SD_LABEL},
     {"ready-file", required_argument, NULL, OPT_READY_FILE},
     {"once", optional_argument, NULL, OPT_ONCE},
+    {"config.check", no_argument, NULL, OPT_CONFIG_CHECK},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -296,6 +300,9 @@ static void other_option(struct reading *r, int c) {
             die_usage("--once: not openmetrics: '%s'", optarg);
         o->format = optarg ? PAGE_OPENMETRICS : PAGE_TEXT;
         return;
+    case OPT_CONFIG_CHECK:
+        o->config_check = true;
+        return;
     case 'h':
         (void)fputs(usage, stdout);
         exit(out_close(EX_DONE));
@@ -312,7 +319,7 @@ static void other_option(struct reading *r, int c) {
 static void check(const struct reading *r) {
     const struct options *o = r->o;
 
-    if (o->loaders == 0 && !o->watch)
+    if (o->loaders == 0 && !o->watch && !o->config_check)
         die_usage("nothing to export: --multiproc-dir, --pid, --pid-file, --run-result or --watch");
     if (o->watch && o->loaders > 0 && !o->loader[0].name)
         die_usage("--watch: loaders besides those of the folder need a name (--loader)");

@@ -16,7 +16,7 @@ struct options {
     const char *watch, *proc;
     uid_t uid[8];
     size_t uids;
-    bool once;
+    bool once, config_check;
     enum page_format format;
     struct process_config process;
     struct http_config http;

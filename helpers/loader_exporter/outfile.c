@@ -9,6 +9,7 @@
 
 #include "buf.h"
 #include "err.h"
+#include "smallfile.h"
 
 static bool write_all(int fd, const char *data, size_t len) {
     while (len > 0) {
@@ -46,4 +47,15 @@ bool outfile_write(const char *file, const char *data, size_t len) {
     }
     buf_free(&beside);
     return good;
+}
+
+void outfile_remove(const char *file, const char *data, size_t len) {
+    struct buf now;
+    struct stat st;
+
+    if (!smallfile_read(file, len + 1, &now, &st))
+        return;
+    if (now.len == len && memcmp(now.data, data, len) == 0)
+        (void)unlink(file);
+    buf_free(&now);
 }

@@ -10,4 +10,7 @@
 /* Replaces `file` by `len` bytes, whole or not at all. False, with a message, when that fails. */
 bool outfile_write(const char *file, const char *data, size_t len);
 
+/* Removes `file` if it still has these bytes: it may have become another program's. */
+void outfile_remove(const char *file, const char *data, size_t len);
+
 #endif

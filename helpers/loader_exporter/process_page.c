@@ -117,13 +117,13 @@ static void write_gauge(const struct process_page *pp, struct page *page, const 
 }
 
 static void write_metrics(const struct process_page *pp, const struct process_values *v,
-                          struct page *page) {
+                          struct page *page, bool of_now) {
     struct page_family *f = NULL;
 
     for (size_t i = 0; i < METRICS; i++) {
         const struct metric *m = &metrics[i];
 
-        if (v->sum[m->value] < 0 || (v->alive == 0 && m->value >= METER_CUMULATIVE))
+        if (v->sum[m->value] < 0 || (!of_now && m->value >= METER_CUMULATIVE))
             continue;
         if (!f || strcmp(m->name, i > 0 ? metrics[i - 1].name : "") != 0)
             f = family(page, m->name, m->type, m->help);
@@ -136,14 +136,17 @@ static void write_metrics(const struct process_page *pp, const struct process_va
 }
 
 void process_page_write(const struct process_page *pp, const struct process_values *v,
-                        struct page *page) {
+                        struct page *page, bool snapshot) {
+    bool of_now = v->alive > 0 && !snapshot;
+
     if (v->trees == 0)
         return;
-    write_metrics(pp, v, page);
-    write_gauge(pp, page, PREFIX "processes", "Live processes of the trees.", (double)v->alive);
+    write_metrics(pp, v, page, of_now);
+    if (!snapshot)
+        write_gauge(pp, page, PREFIX "processes", "Live processes of the trees.", (double)v->alive);
     write_gauge(pp, page, PREFIX "start_time_seconds",
                 "When the first process was started, in Unix time.", v->start);
-    if (v->alive == 0)
+    if (!of_now)
         return;
     write_gauge(pp, page, PREFIX "max_fds", "Limit of open file descriptors of the first process.",
                 v->limits.files);

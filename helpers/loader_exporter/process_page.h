@@ -13,7 +13,8 @@ struct process_page;
 struct process_page *process_page_new(const char *labels);
 void process_page_free(struct process_page *pp);
 
+/* `snapshot`: without what is true only now. */
 void process_page_write(const struct process_page *pp, const struct process_values *v,
-                        struct page *page);
+                        struct page *page, bool snapshot);
 
 #endif

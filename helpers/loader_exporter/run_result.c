@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "run_result.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "buf.h"
-#include "proc.h"
+#include "smallfile.h"
 
 #define RESULT_MAX ((size_t)4 << 20)
 
@@ -67,11 +66,12 @@ static void take(struct run_result *r, const char *key, const char *value) {
 }
 
 bool run_result_read(const char *file, struct run_result *result) {
-    struct buf text = {0};
+    struct buf text;
+    struct stat st;
     char *rest, *line;
 
     *result = (struct run_result){-1, -1, -1, -1, -1, -1, -1, false, false};
-    if (!proc_read_all(AT_FDCWD, file, &text, RESULT_MAX))
+    if (!smallfile_read(file, RESULT_MAX, &text, &st))
         return false;
     rest = text.data;
     while ((line = strsep(&rest, "\n")) != NULL) {

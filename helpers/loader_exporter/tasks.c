@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "tasks.h"
 
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "buf.h"
 #include "clock.h"
-#include "proc.h"
+#include "smallfile.h"
 
 #define TABLE_MAX ((size_t)16 << 10)
 #define STALE_S 15
@@ -57,18 +55,17 @@ static void take(struct tasks *t, const char *line) {
 
 bool tasks_read(struct tasks *t) {
     struct stat st;
-    struct buf text = {0};
+    struct buf text;
     char *rest, *line;
 
     t->known = false;
     memset(t->count, 0, sizeof(t->count));
-    if (stat(t->file, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > (off_t)TABLE_MAX ||
-        unix_now() - (double)st.st_mtim.tv_sec > STALE_S ||
-        !proc_read_all(AT_FDCWD, t->file, &text, TABLE_MAX))
+    if (!smallfile_read(t->file, TABLE_MAX, &text, &st))
         return false;
     rest = text.data;
     line = strsep(&rest, "\n");
-    if (line && strncmp(line, "stage\ttasks", 11) == 0) {
+    if (st.st_size <= (off_t)TABLE_MAX && unix_now() - (double)st.st_mtim.tv_sec <= STALE_S &&
+        line && strncmp(line, "stage\ttasks", 11) == 0) {
         t->known = true;
         /* What stands behind the last newline is not a whole line. */
         while ((line = strsep(&rest, "\n")) != NULL && rest)

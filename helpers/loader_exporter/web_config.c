@@ -230,6 +230,8 @@ void web_config_read(const char *file, struct web_config *config) {
         read_line(&r, line);
     }
     read_tls(&r);
+    if (!config->cert && config->users == 0)
+        warn("%s: neither TLS nor users in it: it is served as without this file", file);
     free(text);
     free(r.cert_file);
     free(r.key_file);

@@ -100,13 +100,11 @@ pipeline_mark() {
 
 # profile_watch SAMPLER_PID: until the sampler or the loader ends, or a signal comes.
 profile_watch() {
-    local next=0 began=$SECONDS version
+    local next=0 began=$SECONDS
     WATCH_BEGAN=${EPOCHREALTIME/./}000
     mark "sampling begins"
     run_latest
-    # Not before: what it runs shows when it has loaded it.
-    version=$(target_version)
-    run_set python "$(target_python)" loader_version "$version"
+    target_facts
     while [[ -z $STOPPED ]] && alive "$1" && target_alive; do
         if [[ -t 2 ]] || ((SECONDS >= next)); then
             progress "$((SECONDS - began))"
@@ -114,6 +112,7 @@ profile_watch() {
         fi
         # Where sampling begins before it.
         if [[ -z $PIPELINE_MARKED ]] && pipeline_begun; then pipeline_mark; fi
+        target_facts
         pause 0.1
     done
     WATCH_ENDED=${EPOCHREALTIME/./}000

@@ -23,6 +23,16 @@ metrics_check() {
     [[ $LISTEN =~ :[0-9]+$ ]] || die 2 bad-option "LISTEN: not HOST:PORT: '$LISTEN'. Port 0 takes a free one"
 }
 
+# metrics_check_web: the address and the web configuration, by the exporter itself, before there is a run.
+metrics_check_web() {
+    local words
+    words=$(loader_exporter --config.check --web.listen-address "$LISTEN" 2>&1) ||
+        die 2 bad-option "LISTEN: $(exporter_words <<<"$words"). Like 127.0.0.1:9464, [::1]:9464, or :9464 for every address; port 0 takes a free one"
+    [[ -n $WEB_CONFIG ]] || return 0
+    words=$(loader_exporter --config.check --web.config.file "$WEB_CONFIG" 2>&1) ||
+        die 2 bad-option "WEB_CONFIG: $(exporter_words <<<"$words"). See WEB CONFIGURATION in: man docs/man/loader_exporter.1"
+}
+
 # shim_prepare: the loader's metrics folder and the variables that it is launched with.
 shim_prepare() {
     local free
@@ -56,14 +66,22 @@ exporter_start_attached() {
     at_exit end_process "$TASKS" TERM 3
 }
 
+# run_label: RUN_LABEL, the run for Prometheus: the name of its folder, and what tells it from one of the same second elsewhere,
+# since several RESULTS and machines may share a FILE_SD and a Prometheus.
+run_label() {
+    RUN_LABEL=$(printf '%s\n' "$(uname -n)" "$RUN" | sha256sum)
+    RUN_LABEL=${RUN##*/}-${RUN_LABEL:0:6}
+}
+
 # exporter_start SOURCE…: URL, where it serves.
 exporter_start() {
     local ready=$RUN/raw/exporter.json
     SNAPSHOT=$RUN/metrics.prom
-    SD_FILE=$FILE_SD/${RUN##*/}.json
+    run_label
+    SD_FILE=$FILE_SD/$RUN_LABEL.json
     EXPORTER_SOURCES=("$@")
     job exporter loader_exporter "$@" --web.listen-address "$LISTEN" --linger "${LINGER}s" --linger-scrapes 2 --snapshot "$SNAPSHOT" \
-        --file-sd "$SD_FILE" --file-sd-label "run=${RUN##*/}" --ready-file "$ready" ${WEB_CONFIG:+--web.config.file "$WEB_CONFIG"}
+        --file-sd "$SD_FILE" --file-sd-label "run=$RUN_LABEL" --ready-file "$ready" ${WEB_CONFIG:+--web.config.file "$WEB_CONFIG"}
     EXPORTER=$JOB
     # Killed, it cannot take its announcement back.
     at_exit rm -f "$SD_FILE"
@@ -79,28 +97,34 @@ exporter_start() {
         pause 0.02
     done
     URL=$(jq -r .url "$ready")
-    run_set metrics_url "$URL" metrics_file_sd "$SD_FILE"
+    run_set metrics_url "$URL" metrics_run "$RUN_LABEL" metrics_file_sd "$SD_FILE"
     say "serving $URL"
     say "Prometheus finds it by $SD_FILE"
+    if grep -q 'neither TLS nor users' "$RUN/log/exporter.log"; then
+        note empty-web-config "WEB_CONFIG=$WEB_CONFIG has neither TLS nor users in it: the endpoint is served as without it"
+    fi
     if grep -q 'everybody who reaches this address' "$RUN/log/exporter.log"; then
-        note open-endpoint "LISTEN=$LISTEN: everybody who reaches this address can read the metrics. WEB_CONFIG=FILE asks for a password, LISTEN=127.0.0.1:${LISTEN##*:} keeps it on this machine"
+        note open-endpoint "LISTEN=$LISTEN: everybody who reaches this address can read the metrics. A WEB_CONFIG with users asks for a password, LISTEN=127.0.0.1:${LISTEN##*:} keeps it on this machine"
     fi
 }
 
-exporter_last_words() { tail -n 1 "$RUN/log/exporter.log"; }
+# exporter_words: the last of its messages on standard input, without its name, and without what is its own usage.
+exporter_words() { sed "/^Try '/d; s/^loader_exporter: //; s/^--web.listen-address: //" | tail -n 1; }
+
+exporter_last_words() { exporter_words <"$RUN/log/exporter.log"; }
 
 # ---- while it runs --------------------------------------------------------------------------------------------------
 
 # metrics_watch: until the loader ends or a signal comes. An exporter that dies does not stop an ingestion.
 metrics_watch() {
-    local next=0 look=0 began=$SECONDS version
+    local next=0 look=0 began=$SECONDS
     LOADER_STARTED=$(process_started "$LOADER_PID")
     run_latest
-    version=$(target_version)
-    run_set python "$(target_python)" loader_version "$version"
+    target_facts
     while [[ -z $STOPPED ]] && metrics_loader_runs; do
         if [[ -n $EXPORTER ]] && ! alive "$EXPORTER"; then exporter_lost 'the ingestion goes on'; fi
         if [[ -n $TASKS ]] && ! alive "$TASKS"; then tasks_lost; fi
+        target_facts
         if ((SECONDS >= look)); then
             room_check
             look=$((SECONDS + 1))
@@ -202,7 +226,7 @@ snapshot_without_exporter() {
     local sources=("${EXPORTER_SOURCES[@]}")
     # A process that is gone is no source for one page.
     if [[ -n $PID ]] && ! target_alive; then return 0; fi
-    loader_exporter "${sources[@]}" --once --web.disable-exporter-metrics >"$SNAPSHOT.new" 2>>"$RUN/log/exporter.log" && mv "$SNAPSHOT.new" "$SNAPSHOT" ||
+    loader_exporter "${sources[@]}" --once --snapshot "$SNAPSHOT" 2>>"$RUN/log/exporter.log" ||
         tool_failed exporter-failed "no metrics.prom: $(exporter_last_words)"
 }
 
@@ -365,7 +389,7 @@ metrics_summary() {
         fi
         printf '\n## Where the values are\n\n'
         printf '* `metrics.prom`: the last values, in the text format%s.\n' "$([[ -s $RUN/metrics.prom ]] || printf ' (not written: the exporter was killed before the end)')"
-        printf '* Served at %s; announced in %s while it was.\n' "$(run_get metrics_url)" "$(run_get metrics_file_sd)"
+        printf '* Served at %s; announced in %s while it was, as run="%s".\n' "$(run_get metrics_url)" "$(run_get metrics_file_sd)" "$(run_get metrics_run)"
         case $(run_get metrics_scraped) in
             yes) printf '* The last values were scraped twice after the end.\n' ;;
             no) printf '* The last values were not scraped twice before LINGER was over: no Prometheus has seen the exact totals.\n' ;;

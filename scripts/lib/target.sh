@@ -216,6 +216,25 @@ target_version() {
     printf 'n/a\n'
 }
 
+# target_facts: python and loader_version in run.json. What it runs shows only when it has loaded it, so that this is called again and
+# again: it asks twice a second, for half a minute at the most.
+FACTS_ASKED=0
+FACTS_NEXT=0
+target_facts() {
+    ((FACTS_ASKED < 60 && ${EPOCHREALTIME/./} >= FACTS_NEXT)) && target_alive || return 0
+    local version
+    version=$(target_version)
+    # A Ctrl-C ends what was asked too.
+    [[ -n $version ]] || return 0
+    ((FACTS_ASKED)) || run_set python "$(target_python)" loader_version "$version"
+    FACTS_ASKED=$((FACTS_ASKED + 1))
+    FACTS_NEXT=$((${EPOCHREALTIME/./} + 500000))
+    if [[ $version != n/a ]]; then
+        FACTS_ASKED=60
+        run_set loader_version "$version"
+    fi
+}
+
 # ---- what it has done ---------------------------------------------------------------------------------------------
 
 # loader_log: the text of this run of the loader so far, without colours: what it printed when it was launched here, else

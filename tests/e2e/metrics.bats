@@ -135,6 +135,9 @@ target_ends() {
 @test "one command ingests, prints the URL, and ends well when its last values were scraped twice" {
     [[ ! -e $OUT/wrong ]] || fail "$(<"$OUT/wrong"): $(tail "$OUT/err")"
     equal "$(jq -r '[.state, .metrics_scraped, .loader_exit_status, .exit_status] | tostring' "$FIRST/run.json")" '["done","yes",0,0]'
+    # It was not to be seen yet when the loader had just been launched.
+    equal "$(jq -r .loader_version "$FIRST/run.json")" "$("$LOADER_ENV_PYTHON" -c 'import importlib.metadata as m; print(m.version("qdrant-loader"))')"
+    matches "$(jq -r .python "$FIRST/run.json")" '^3\.[0-9]+\.[0-9]+'
     equal "$(jq -r .metrics_url "$FIRST/run.json")" "$(sed -n 's/^metrics: serving //p' "$OUT/err")"
     equal "$(<"$OUT/out")" "$(readlink -f "$FIRST")"
     # By the scrapes, and not by the 120 s.
@@ -185,8 +188,31 @@ target_ends() {
 @test "Prometheus is told where it serves and which run it is, until its end" {
     local address
     address=$(sed -n 's#^metrics: serving http://\(.*\)/metrics#\1#p' "$OUT/err")
-    equal "$(jq -c '.[0] | [.targets[0], .labels.run]' "$OUT/announced.json")" "[\"$address\",\"$(basename "$(readlink -f "$FIRST")")\"]"
+    equal "$(jq -c '.[0] | [.targets[0], .labels.run]' "$OUT/announced.json")" "[\"$address\",\"$(jq -r .metrics_run "$FIRST/run.json")\"]"
+    matches "$(jq -r .metrics_run "$FIRST/run.json")" "^$(basename "$(readlink -f "$FIRST")")-[0-9a-f]{6}\$"
     equal "$(find "$OUT/sd" -type f)" '' 'announcements left'
+}
+
+@test "two runs of the same second with other RESULTS are two, for Prometheus too" {
+    local n pids=() fake=$BATS_TEST_TMPDIR/fake
+    mkdir "$fake"
+    printf '#!/bin/sh\nexec /bin/date -d 2026-11-24T08:15:02Z "$@"\n' >"$fake/date"
+    chmod +x "$fake/date"
+    for n in one two; do
+        env PATH="$fake:$PATH" RESULTS="$BATS_TEST_TMPDIR/$n" "$ROOT/scripts/metrics" >/dev/null 2>"$BATS_TEST_TMPDIR/err.$n" </dev/null 3>&- &
+        pids+=("$!")
+    done
+    both() { (($(find "$FILE_SD" -name '*.json' | wc -l) == 2)); }
+    until_true 60 both || :
+    # Before they are looked at, since a failure is to leave nothing.
+    mkdir "$BATS_TEST_TMPDIR/seen"
+    cp "$FILE_SD"/*.json "$BATS_TEST_TMPDIR/seen"
+    kill -TERM "${pids[@]}"
+    wait "${pids[@]}" || :
+    equal "$(ls "$BATS_TEST_TMPDIR"/one "$BATS_TEST_TMPDIR"/two | grep -c 2026-11-24T08-15-02Z-metrics)" 2
+    equal "$(jq -r '.[0].labels.run' "$BATS_TEST_TMPDIR"/seen/*.json | sort -u | grep -c ^2026-11-24T08-15-02Z-metrics-)" 2
+    equal "$(find "$FILE_SD" -type f)" ''
+    until_true 20 nothing_left
 }
 
 @test "the last values are in node_exporter's folder, and in the Pushgateway as Prometheus would read them" {
@@ -228,6 +254,9 @@ target_ends() {
     counted=$(value "$RUN/metrics.prom" 'qdrant_loader_requests_total{stage="embed",status="200"}')
     ((counted > 5 && counted <= answered && counted >= answered - 8)) || fail "$answered answered, $counted counted"
     equal "$(value "$RUN/metrics.prom" qdrant_loader_run_exit_code)" 137
+    # What was under way then is not, for ever after.
+    run -1 grep -E '^qdrant_(loader_(stage_in_flight|requests_in_flight|backlog_chunks|backlog_documents|rate_limit_waiting|process_processes)|chunk_queue_size|cpu_usage_percent)[{ ]' "$RUN/metrics.prom"
+    value "$RUN/metrics.prom" 'qdrant_loader_backlog_chunks_peak{between="chunk_embed"}'
     matches "$(curl -sf "$GATEWAY/metrics")" 'qdrant_loader_run_exit_code\{[^}]*\} 137'
     # The wait ended by its deadline.
     equal "$(jq -r .metrics_scraped "$RUN/run.json")" no
@@ -351,6 +380,11 @@ target_ends() {
     run ! said open-endpoint
     kill -TERM "$TARGET"
     target_ends 143
+    : >"$BATS_TEST_TMPDIR/empty.yml"
+    target_start WEB_CONFIG="$BATS_TEST_TMPDIR/empty.yml"
+    until_true 120 said 'empty-web-config\] WEB_CONFIG=.*empty.yml has neither TLS nor users'
+    kill -TERM "$TARGET"
+    target_ends 143
     run -2 env WEB_CONFIG="$BATS_TEST_TMPDIR/none.yml" "$ROOT/scripts/metrics"
     matches "$output" 'WEB_CONFIG: not a file that can be read'
 }
@@ -392,8 +426,21 @@ target_ends() {
 }
 
 @test "words that make no sense exit 2 and name the option" {
+    local listen
     run -2 env LISTEN=9464x "$ROOT/scripts/metrics"
     matches "$output" 'LISTEN: not HOST:PORT'
+    # As the exporter reads them, and before there is a run.
+    run -2 env LISTEN=127.0.0.1:99999 "$ROOT/scripts/metrics"
+    matches "$output" "bad-option\\] LISTEN: not a port from 0 to 65535: '99999'"
+    for listen in ::1:0 '[::1:0' x:y:0; do
+        run -2 env LISTEN="$listen" "$ROOT/scripts/metrics"
+        matches "$output" "bad-option\\] LISTEN: an IPv6 address stands in brackets: '"
+    done
+    printf 'users:\n  a: b\n' >"$BATS_TEST_TMPDIR/web.yml"
+    run -2 env WEB_CONFIG="$BATS_TEST_TMPDIR/web.yml" "$ROOT/scripts/metrics"
+    matches "$output" 'bad-option\] WEB_CONFIG: .*web.yml:1: users: not tls_server_config'
+    [[ $output != *"Try '"* ]]
+    equal "$(find "$BATS_TEST_TMPDIR/results" 2>/dev/null)" ''
     run -2 env FILE_SD=/no/such/folder "$ROOT/scripts/metrics"
     matches "$output" 'FILE_SD: not a folder'
     run -2 env TEXTFILE="$ROOT/README.md" "$ROOT/scripts/metrics"

@@ -69,7 +69,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size) {
         for (int format = PAGE_TEXT; format <= PAGE_OPENMETRICS; format++) {
             out.len = 0;
             page_begin(&page, (enum page_format)format);
-            multiproc_write(mp, &page);
+            multiproc_write(mp, &page, reading == 2);
             page_render(&page, &out);
             check_page(&out);
         }

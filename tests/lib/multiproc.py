@@ -108,6 +108,12 @@ RAW: dict[str, Callable[[], bytes]] = {
     "duplicate": lambda: db(GOOD, GOOD, BEHIND),
     "gauge-new": lambda: db(entry(key("g", "g"), 0.0, 0.0)),
     "gauge": lambda: db(entry(key("g", "g", {"pid": "own"}), 4.0, 1000.5)),
+    "loaders-gauges": lambda: db(
+        entry(key("qdrant_chunk_queue_size", "qdrant_chunk_queue_size"), 5.0),
+        entry(key("qdrant_memory_usage_percent", "qdrant_memory_usage_percent"), 60.0),
+        entry(key("other", "other"), 4.0),
+    ),
+    "peak": lambda: db(entry(key("qdrant_loader_backlog_chunks_peak", "qdrant_loader_backlog_chunks_peak"), 7.0)),
     "good-as-gauge": lambda: db(entry(key("good", "good"), 4.0)),
     "summary-clash": lambda: db(entry(key("good_total", "good_total_count"), 1), entry(key("good_total", "good_total_sum"), 2)),
     "10000-series": lambda: big(10000),

@@ -237,7 +237,7 @@ loader_exporter: take another port with --web.listen-address, or port 0 for any 
     shows good_total 7.0
 }
 
-@test "live gauges of a dead process are shown once more, then dropped; counters stay" {
+@test "live gauges of a dead process are shown to Prometheus once more, then dropped; counters stay" {
     start --multiproc-dir "$DIR"
     writer a
     tell 1
@@ -245,7 +245,14 @@ loader_exporter: take another port with --web.listen-address, or port 0 for any 
     kill -9 "$WRITER_PID"
     until_true 10 gone "$WRITER_PID"
     wait "$WRITER_PID" || :
+    # Not to people who look, nor to what asks for the head only: nobody has stored it.
+    for _ in 1 2 3; do
+        shows here 1.0
+        curl -sSI -H 'X-Prometheus-Scrape-Timeout-Seconds: 1' -o /dev/null "http://$ADDR/metrics"
+    done
     shows here 1.0
+    prometheus
+    equal "$(value here)" 1.0
     # A page is shown when its answer has gone out, which the exporter learns a moment later.
     until_true 5 shows here ''
     equal "$(value 'jobs_total{kind="kind 0"}')" 1.0
@@ -253,6 +260,27 @@ loader_exporter: take another port with --web.listen-address, or port 0 for any 
     raw counter_1.db good
     shows good_total 7.0
     equal "$(value here)" ''
+}
+
+@test "who lingers shows live gauges until their last values were scraped as often as it waits for" {
+    writer a
+    start --multiproc-dir "$DIR" --pid "$WRITER_PID" --linger 60 --linger-scrapes 2
+    tell 1
+    shows here 1.0
+    prometheus
+    kill -9 "$WRITER_PID"
+    wait "$WRITER_PID" || :
+    until_true 5 shows qdrant_loader_up 0.0
+    shows here 1.0
+    prometheus
+    equal "$(value here)" 1.0
+    # Two HEAD requests are no scrapes.
+    for _ in 1 2; do curl -sSI -H 'X-Prometheus-Scrape-Timeout-Seconds: 1' -o /dev/null "http://$ADDR/metrics"; done
+    shows here 1.0
+    gone "$EXPORTER" && fail 'a HEAD counted as a scrape'
+    prometheus
+    equal "$(value here)" 1.0
+    ended 0 5
 }
 
 @test "kill -9 of the writer loses nothing that was counted" {
@@ -367,6 +395,28 @@ input()' <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out" 3>&- &
     "$PY" "$MULTIPROC" strict "$PAGE"
 }
 
+@test "a FIFO, link or device in place of a pid file, result or table holds nothing up" {
+    local watch=$BATS_TEST_TMPDIR/watch file
+    mkdir -p "$watch"/{good,bad,links}/multiproc
+    printf '%d %s\n' $$ "$(starttime $$)" >"$watch/good/pid"
+    start --watch "$watch" --loader named --multiproc-dir "$DIR" --pid-file "$BATS_TEST_TMPDIR/pid" --tasks "$BATS_TEST_TMPDIR/tasks"
+    until_true 5 shows 'qdrant_loader_up{loader="good"}' 1.0
+    for file in "$watch"/bad/{pid,result.tsv} "$BATS_TEST_TMPDIR"/{pid,tasks}; do
+        mkfifo "$file"
+        scrape
+    done
+    ln -s ../good/pid "$watch/links/pid"
+    ln -s /dev/zero "$watch/links/result.tsv"
+    # Longer than the pause between two looks.
+    SECONDS=0
+    while ((SECONDS < 2)); do
+        scrape
+        equal "$(value 'qdrant_loader_up{loader="good"}')" 1.0
+        equal "$(value 'qdrant_loader_up{loader="bad"}')$(value 'qdrant_loader_up{loader="links"}')" ''
+    done
+    stop
+}
+
 @test "--watch takes loaders on and drops them with their folders" {
     local watch=$BATS_TEST_TMPDIR/watch
     mkdir -p "$watch/one/multiproc" "$watch/.hidden/multiproc"
@@ -410,6 +460,21 @@ sys.stdin.read()' --api-key hunter2-in-arguments <"$BATS_TEST_TMPDIR/in" >"$BATS
     [[ ! -e $sd ]]
 }
 
+@test "the end of one exporter leaves what another has written under the same names" {
+    local sd=$BATS_TEST_TMPDIR/sd.json first
+    start --multiproc-dir "$DIR" --file-sd "$sd"
+    first=$EXPORTER
+    STARTED+=("$first")
+    rm "$READY"
+    start --multiproc-dir "$DIR" --file-sd "$sd"
+    kill "$first"
+    wait "$first"
+    equal "$(jq -r '.[0].targets[0]' "$sd")" "$ADDR"
+    equal "$(jq .pid "$READY")" "$EXPORTER"
+    stop
+    [[ ! -e $sd && ! -e $READY ]]
+}
+
 @test "a pid that is none exits 1, a folder for files that cannot be written 3" {
     run -1 --separate-stderr loader_exporter --pid 4194304
     equal "$stderr" "loader_exporter: PID 4194304: no such process. pidfind finds the loader that runs now."
@@ -418,6 +483,26 @@ sys.stdin.read()' --api-key hunter2-in-arguments <"$BATS_TEST_TMPDIR/in" >"$BATS
     run -3 --separate-stderr loader_exporter --multiproc-dir "$DIR" --web.listen-address 127.0.0.1:0 --ready-file /nonexistent/x --file-sd "$BATS_TEST_TMPDIR/sd.json"
     [[ ! -e $BATS_TEST_TMPDIR/sd.json ]]
     [[ $stderr == *"loader_exporter: /nonexistent/x: No such file or directory" ]]
+}
+
+@test "--config.check says what is wrong before anything is served, and opens no address" {
+    local web=$BATS_TEST_TMPDIR/web.yml
+    start --multiproc-dir "$DIR"
+    # The address is taken, which is no matter of the options.
+    run -0 --separate-stderr loader_exporter --config.check --web.listen-address "$ADDR" --file-sd "$BATS_TEST_TMPDIR/sd.json"
+    equal "$output$stderr" ''
+    [[ ! -e $BATS_TEST_TMPDIR/sd.json ]]
+    run -2 loader_exporter --config.check --web.listen-address 127.0.0.1:99999
+    matches "$output" "not a port from 0 to 65535: '99999'"
+    run -2 loader_exporter --config.check --web.listen-address '[::1:0'
+    matches "$output" 'an IPv6 address stands in brackets'
+    printf 'users:\n  a: b\n' >"$web"
+    run -2 loader_exporter --config.check --web.config.file "$web"
+    matches "$output" 'web.yml:1: users: not tls_server_config'
+    printf 'no pem\n' >"$BATS_TEST_TMPDIR/a"
+    printf 'tls_server_config:\n  cert_file: a\n  key_file: a\n' >"$web"
+    run -3 loader_exporter --config.check --web.config.file "$web"
+    matches "$output" 'cannot serve TLS'
 }
 
 @test "options that make no sense exit 2" {

@@ -88,6 +88,9 @@ is_over() {
     result 'format: procrun 1' "started: $EPOCHSECONDS.5" 'error: nosuch: No such file or directory' 'exit_status: 127'
     start --pid-file "$PID_FILE" --run-result "$RESULT" --linger 20 --linger-scrapes 1
     until_true 5 shows qdrant_loader_run_exit_code 127.0
+    # The alert on runs that failed goes by the time of the end.
+    [[ -n $(value qdrant_loader_run_end_timestamp_seconds) ]]
+    equal "$(value qdrant_loader_run_end_timestamp_seconds)" "$(value qdrant_loader_run_start_timestamp_seconds)"
     prometheus
     ended 0
 }
@@ -144,8 +147,13 @@ is_over() {
 
 @test "the snapshot has the last values, no timestamps, nothing of now, and comes at once" {
     loader
+    "$PY" "$ROOT/tests/lib/multiproc.py" raw "$DIR/gauge_livesum_1.db" gauge
+    "$PY" "$ROOT/tests/lib/multiproc.py" raw "$DIR/gauge_all_1.db" loaders-gauges
+    "$PY" "$ROOT/tests/lib/multiproc.py" raw "$DIR/gauge_max_1.db" peak
     start --multiproc-dir "$DIR" --pid-file "$PID_FILE" --run-result "$RESULT" --snapshot "$SNAPSHOT"
     shows good_total 7.0
+    equal "$(value g)" 4.0
+    equal "$(value 'qdrant_chunk_queue_size{pid="1"}')" 5.0
     [[ ! -e $SNAPSHOT ]]
     "$PY" "$ROOT/tests/lib/multiproc.py" raw "$DIR/counter_1.db" duplicate
     end_loader
@@ -157,6 +165,10 @@ is_over() {
     equal "$(value qdrant_loader_run_exit_code)" 3.0
     [[ -n $(value 'qdrant_loader_process_cpu_seconds_total{mode="user"}') ]]
     equal "$(value qdrant_loader_process_resident_memory_bytes)" ''
+    # Live gauges, those of the loader's queues and of the machine; a peak and other gauges stay.
+    run -1 grep -E '^(# (HELP|TYPE) )?(g|qdrant_chunk_queue_size|qdrant_memory_usage_percent|qdrant_loader_process_processes)[{ ]' "$SNAPSHOT"
+    equal "$(value qdrant_loader_backlog_chunks_peak)" 7.0
+    equal "$(value 'other{pid="1"}')" 4.0
     run -1 grep -E 'loader_exporter_|^[^#].* .* ' "$SNAPSHOT"
     run -0 promtool check metrics <"$SNAPSHOT"
     equal "$(find "$BATS_TEST_TMPDIR" -maxdepth 1 -name '.loader.prom*')" ''
@@ -172,6 +184,22 @@ is_over() {
     equal "$(value good_total)" 7.0
     equal "$(value qdrant_loader_up)" ''
     equal "$(value qdrant_loader_process_resident_memory_bytes)" ''
+    equal "$(value qdrant_loader_process_processes)" ''
+}
+
+@test "--once --snapshot writes a snapshot of a loader whose exporter is gone, and prints nothing" {
+    "$PY" "$ROOT/tests/lib/multiproc.py" raw "$DIR/gauge_livesum_1.db" gauge
+    run -0 loader_exporter --multiproc-dir "$DIR" --once --snapshot "$SNAPSHOT"
+    equal "$output" ''
+    PAGE=$SNAPSHOT
+    equal "$(value good_total)" 7.0
+    equal "$(value g)" ''
+    # The same when its end is known.
+    rm "$SNAPSHOT"
+    result 'exit_status: 3' "ended: $EPOCHSECONDS.5" 'complete: yes'
+    run -0 loader_exporter --multiproc-dir "$DIR" --run-result "$RESULT" --once --snapshot "$SNAPSHOT"
+    equal "$(value good_total)/$(value g)/$(value qdrant_loader_run_exit_code)" 7.0//3.0
+    run -3 loader_exporter --multiproc-dir "$DIR" --once --snapshot "$BATS_TEST_TMPDIR/none/x.prom"
 }
 
 @test "a snapshot that cannot be written is exit 3, and the scrapes go on before" {

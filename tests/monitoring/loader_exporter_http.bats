@@ -158,6 +158,27 @@ X
     run -1 grep -E 'alice|bob|\$2y' "$PAGE" "$LOG"
 }
 
+@test "TLS without users on an open address, and a file with nothing in it, are told" {
+    local open=': everybody who reaches this address can read the metrics'
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
+        -keyout "$BATS_TEST_TMPDIR/key.pem" -out "$BATS_TEST_TMPDIR/cert.pem" 2>/dev/null
+    printf 'tls_server_config:\n    cert_file: cert.pem\n    key_file: key.pem\n' >"$WEB"
+    LISTEN=0.0.0.0:0 start --multiproc-dir "$DIR" --web.config.file "$WEB"
+    grep -q "$open" "$LOG"
+    stop
+    # Only this machine reaches it.
+    start --multiproc-dir "$DIR" --web.config.file "$WEB"
+    run -1 grep "$open" "$LOG"
+    stop
+    printf 'tls_server_config:\n    cert_file: cert.pem\n    key_file: key.pem\nbasic_auth_users:\n  alice: %s\n' "$HASH" >"$WEB"
+    LISTEN=0.0.0.0:0 start --multiproc-dir "$DIR" --web.config.file "$WEB"
+    run -1 grep -E "$open|neither" "$LOG"
+    stop
+    printf '# basic_auth_users:\nhttp_server_config:\n  http2: false\n' >"$WEB"
+    start --multiproc-dir "$DIR" --web.config.file "$WEB"
+    equal "$(head -n 1 "$LOG")" "loader_exporter: $WEB: neither TLS nor users in it: it is served as without this file"
+}
+
 @test "who guesses passwords is slowed down, and the known user is not" {
     printf 'basic_auth_users:\n  alice: %s\n' "$HASH" >"$WEB"
     start --multiproc-dir "$DIR" --web.config.file "$WEB"

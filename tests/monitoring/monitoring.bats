@@ -96,6 +96,34 @@ PY
     equal "$output" ok
 }
 
+@test "the container with the profilers stays as long as the loader, by what procrun writes, and no longer" {
+    local wait result=$BATS_TEST_TMPDIR/result.tsv waiting loader
+    run -0 yaml <<'PY'
+patch, = load("kubernetes/profile-patch.yaml")["spec"]["template"]["spec"]["containers"]
+assert patch["command"][:2] == ["sh", "-c"]
+print(patch["command"][2])
+PY
+    [[ $output == */metrics/* ]]
+    wait=${output//\/metrics/$BATS_TEST_TMPDIR}
+    mkfifo "$BATS_TEST_TMPDIR/end"
+    procrun --result "$result" -- cat "$BATS_TEST_TMPDIR/end" 3>&- &
+    loader=$!
+    until_true 10 grep -qs '^# pid:' "$result"
+    # While the loader runs it does not end; a look takes less than a second.
+    run -124 timeout 2 sh -c "$wait"
+    sh -c "$wait" 3>&- &
+    waiting=$!
+    : >"$BATS_TEST_TMPDIR/end"
+    wait "$loader"
+    until_true 10 gone "$waiting"
+    wait "$waiting"
+    # One that could not be started has ended too, and so has one that was killed.
+    run -127 procrun --result "$result" -- "$BATS_TEST_TMPDIR/no-such-loader"
+    run -0 timeout 5 sh -c "$wait"
+    run -137 procrun --result "$result" -- sh -c 'kill -9 $$'
+    run -0 timeout 5 sh -c "$wait"
+}
+
 @test "the Job, as it is and with the profilers' patch, is what the Kubernetes API takes, field by field" {
     run -0 "$UVLOOP_PYTHON" - "$ROOT/docs/monitoring/kubernetes" <<'PY'
 import sys, yaml

@@ -47,7 +47,7 @@ PY
     mkdir -p "$copy/docs/monitoring" "$copy/tests/fixtures"
     cp -r "$FIXTURES/prometheus" "$copy/tests/fixtures"
     for change in 's/> 0.05/> 0.5/' 's/ == 1$/ == 0/' 's/> 1000/> 100/' 's/, 3600/, 36/' 's/up{job="qdrant_loader"} == 0/up == 0/' \
-        's/exit_code\[15m\]) > 0/exit_code[15m]) >= 0/' 's/hooks{state="missing"}/hooks/' 's/bad_files_total\[10m\])) > 0/bad_files_total[10m])) > 1000/' 's/limit_ratio > 0.5/limit_ratio > 0.1/' 's/start_timestamp_seconds > 600/start_timestamp_seconds > 0/'; do
+        's/exit_code\[15m\]) > 0/exit_code[15m]) >= 0/' 's/_seconds\[15m\]) < 900/_seconds[15m]) < 9000/' 's/hooks{state="missing"}/hooks/' 's/bad_files_total\[10m\])) > 0/bad_files_total[10m])) > 1000/' 's/limit_ratio > 0.5/limit_ratio > 0.1/' 's/start_timestamp_seconds > 600/start_timestamp_seconds > 0/'; do
         rm -rf "$copy/docs/monitoring/prometheus"
         cp -r "$DOCS" "$copy/docs/monitoring/prometheus"
         sed -i "$change" "$copy/docs/monitoring/prometheus/alerts.yml"

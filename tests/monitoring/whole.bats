@@ -77,7 +77,7 @@ firing() {
     counted() { jq -r "$2" "$RUN/raw/$1.counts.json"; }
     points=$(counted qdrant .points)
     ((points > FILES * 6))
-    equal "$(promql "sum(qdrant_loader_chunks_total{state=\"upserted\", run=\"${RUN##*/}\"})")" "$points" 'chunks upserted'
+    equal "$(promql "sum(qdrant_loader_chunks_total{state=\"upserted\", run=\"$(jq -r .metrics_run "$RUN/run.json")\"})")" "$points" 'chunks upserted'
     equal "$(promql qdrant_ingested_documents_total)" "$points" "the loader's own counter"
     equal "$(promql 'sum(qdrant_loader_documents_total{state="succeeded"})')" "$FILES" documents
     equal "$(promql 'sum(qdrant_loader_requests_total{stage="embed"})')" "$(counted embeddings .requests)" 'embedding requests'
