@@ -186,7 +186,7 @@ enum verdict read_task(struct tasks *t, struct task *k) {
     k->n = 0;
     k->hash = 1;
     k->role = R_NONE;
-    k->leaf = k->exec_frame = k->work = k->self = 0;
+    k->leaf = k->exec_frame = k->work = k->self = k->due = 0;
     k->leaf_kind = K_NONE;
     k->marker = t->marker_future;
     v = read_fields(t, k, &waiter, &coro);

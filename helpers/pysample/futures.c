@@ -130,20 +130,47 @@ static bool find_work(struct tasks *t, uint64_t callback, void *arg) {
     return true;
 }
 
-/* Work for an executor that no thread has: still in its queue, or with another process. */
-static uint32_t work_marker(struct tasks *t, uint64_t work) {
-    uint64_t state = py_attr(t->w, work, N_STATE);
+/* Work for an executor: still in its queue, running where it cannot be seen, or over, which the
+ * event loop has not come to yet. */
+void describe_work(struct tasks *t, struct task *k) {
+    uint64_t state = py_attr(t->w, k->work, N_STATE);
 
-    return state && py_str_is(t->w, state, "PENDING") ? t->marker_queued : t->marker_executor;
+    k->marker = t->marker_executor;
+    if (!state)
+        return;
+    if (py_str_is(t->w, state, "PENDING"))
+        k->marker = t->marker_queued;
+    else if (!py_str_is(t->w, state, "RUNNING"))
+        k->state = T_READY;
+}
+
+/* Until when a frame of asyncio.sleep sleeps, by its TimerHandle (local `h`); 0 = not known:
+ * another loop's handle. */
+static uint64_t sleep_due(struct tasks *t, uint64_t gen) {
+    enum { LOCAL_H = 4 };
+    uint64_t h = gen_local(t, gen, LOCAL_H), when, bits;
+    double s;
+
+    if (!t->timers || h == 0 || py_kind(t->w, h) != K_TIMER ||
+        !mem_u64(t->w->m, h + TIMER_WHEN, &when) || py_kind(t->w, when) != K_FLOAT ||
+        !mem_u64(t->w->m, when + FLOAT_VALUE, &bits))
+        return 0;
+    memcpy(&s, &bits, sizeof(s));
+    return s > 0 && s < 1e10 ? (uint64_t)(s * 1e9) : 0;
 }
 
 /* What a wait for this future is called, and what else is to be known of it. */
 void describe_wait(struct tasks *t, struct task *k, uint64_t gen) {
     k->marker = t->markers[k->role];
-    k->work = k->self = 0;
+    k->work = k->self = k->due = 0;
     switch (k->role) {
     case R_SLEEP:
         k->marker = sleep_marker(t, gen);
+        k->due = sleep_due(t, gen);
+        if (k->due && k->due <= t->read_ns)
+            k->state = T_READY;
+        else if (k->due && k->due < t->next_due)
+            t->next_due = k->due;
         break;
     case R_TASKGROUP:
     case R_AS_COMPLETED_SELF:
@@ -159,7 +186,9 @@ void describe_wait(struct tasks *t, struct task *k, uint64_t gen) {
             k->marker = t->marker_gather;
         else if (k->leaf)
             each_callback(t, k->leaf, k->leaf_kind, find_work, &k->work);
-        if (k->work)
-            k->marker = work_marker(t, k->work);
+        if (k->work) {
+            t->nworks++;
+            describe_work(t, k);
+        }
     }
 }

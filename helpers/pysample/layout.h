@@ -91,6 +91,7 @@ enum {
     INT_TAG = 16,
     INT_DIGIT = 24,
     FLOAT_VALUE = 16,
+    TIMER_WHEN = 80, /* the slot of _when, behind those of Handle */
     FRAME_OWNER_CSTACK = 3,
     TYPE_FLAG_INLINE_VALUES = 1 << 2,
     TYPE_FLAG_MANAGED_DICT = 1 << 4,

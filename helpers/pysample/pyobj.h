@@ -29,6 +29,7 @@ enum kind {
     K_PYTASK,     /* asyncio.tasks._PyTask */
     K_PYFUTURE,   /* asyncio.futures._PyFuture */
     K_CONCURRENT, /* concurrent.futures.Future */
+    K_TIMER,      /* asyncio.TimerHandle */
     K_FUNCTION,
     K_METHOD,
     K_CELL,

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "tasks.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "buf.h"
 
@@ -11,6 +13,19 @@ enum {
     LOOK_NS = 200000000, /* between two looks for _asyncio in sys.modules */
     FULL_NS = 100000000, /* a full read at least so often, proven unchanged or not */
 };
+
+/* Whether a process is in the time namespace of this one: in another, its monotonic clock may be
+ * ahead or behind. A kernel without such namespaces has no links to tell. */
+static bool same_clock(pid_t pid) {
+    char path[64], own[64] = "", other[64] = "";
+    ssize_t n = readlink("/proc/self/ns/time", own, sizeof(own) - 1);
+
+    if (n < 0)
+        return errno == ENOENT;
+    (void)snprintf(path, sizeof(path), "/proc/%d/ns/time", (int)pid);
+    n = readlink(path, other, sizeof(other) - 1);
+    return n > 0 && strcmp(own, other) == 0;
+}
 
 void tasks_open(struct tasks *t, struct world *w, struct codes *codes, struct threads *threads,
                 struct texts *texts) {
@@ -28,6 +43,8 @@ void tasks_open(struct tasks *t, struct world *w, struct codes *codes, struct th
     t->current = xcalloc(t->cap_current, sizeof(*t->current));
     map_open(&t->by_addr);
     map_open(&t->by_key);
+    t->next_due = UINT64_MAX;
+    t->timers = same_clock(w->m->pid);
     for (uint32_t r = 0; r <= R_POOL_IDLE; r++)
         t->markers[r] = text_id(texts, role_marker((enum role)r));
     t->marker_ready = text_id(texts, "[ready]");
@@ -264,6 +281,37 @@ static bool unchanged(struct tasks *t, uint64_t now) {
     return same;
 }
 
+/* Whether a thread without an event loop has run, or ended, since the last sample. */
+static bool others_ran(const struct tasks *t) {
+    for (uint32_t i = 0; i < t->threads->n; i++) {
+        if (!t->threads->list[i].loop && !t->threads->list[i].same)
+            return true;
+    }
+    return t->threads->n != t->nthreads;
+}
+
+/* What can change although no event loop has run: a sleep is over, work is begun or done by a
+ * thread. */
+static void refresh(struct tasks *t, uint64_t now) {
+    bool works = t->nworks > 0 && others_ran(t);
+
+    if (now < t->next_due && !works)
+        return;
+    t->next_due = UINT64_MAX;
+    for (uint32_t i = 0; i < t->n; i++) {
+        struct task *k = &t->list[i];
+
+        if (k->state != T_WAITING)
+            continue;
+        if (works && k->work)
+            describe_work(t, k);
+        if (k->due && k->due <= now)
+            k->state = T_READY;
+        else if (k->due && k->due < t->next_due)
+            t->next_due = k->due;
+    }
+}
+
 static bool loop_runs(const struct threads *th, uint32_t interp) {
     for (uint32_t i = 0; i < th->n; i++) {
         if (th->list[i].loop && th->list[i].interp == interp)
@@ -275,8 +323,13 @@ static bool loop_runs(const struct threads *th, uint32_t interp) {
 void tasks_read(struct tasks *t, uint64_t now) {
     t->same = unchanged(t, now);
     if (t->same)
+        refresh(t, now);
+    t->nthreads = t->threads->n;
+    if (t->same)
         return;
     t->read_ns = now;
+    t->next_due = UINT64_MAX;
+    t->nworks = 0;
     t->n = t->ntasks = t->nchain = t->nedges = t->nkeys = t->ncurrent = 0;
     map_clear(&t->by_addr);
     map_clear(&t->by_key);
