@@ -17,8 +17,9 @@ static void chain_add(struct tasks *t, struct task *k, uint32_t text) {
 }
 
 struct walk {
-    uint64_t cur; /* next object in the chain */
-    uint64_t gen; /* innermost generator */
+    uint64_t cur;   /* next object in the chain */
+    uint64_t gen;   /* innermost generator */
+    uint64_t outer; /* the one that awaits it */
     uint64_t leaf;
     enum { W_MORE, W_LEAF, W_BARE, W_CREATED, W_RUNNING, W_OPAQUE } end;
 };
@@ -64,6 +65,7 @@ static enum verdict walk_generator(struct tasks *t, struct task *k, enum kind ki
     chain_add(t, k, text);
     if (!contains(k->role)) {
         k->role = code->role;
+        at->outer = at->gen;
         at->gen = at->cur;
     }
     if (state == l->gen_created) {
@@ -186,7 +188,7 @@ enum verdict read_task(struct tasks *t, struct task *k) {
     k->n = 0;
     k->hash = 1;
     k->role = R_NONE;
-    k->leaf = k->exec_frame = k->work = k->self = k->due = 0;
+    k->leaf = k->exec_frame = k->work = k->self = k->subject = k->due = 0;
     k->leaf_kind = K_NONE;
     k->marker = t->marker_future;
     v = read_fields(t, k, &waiter, &coro);
@@ -223,7 +225,7 @@ enum verdict read_task(struct tasks *t, struct task *k) {
             if (at.end == W_CREATED)
                 return V_TORN;
             k->state = T_WAITING;
-            describe_wait(t, k, at.gen);
+            describe_wait(t, k, at.gen, at.outer);
         }
     }
     return V_OK;

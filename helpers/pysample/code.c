@@ -25,6 +25,8 @@ static const struct {
     {"asyncio/tasks.py", "sleep", R_SLEEP},
     {"asyncio/tasks.py", "_wait", R_WAIT},
     {"asyncio/tasks.py", "as_completed.<locals>._wait_for_one", R_AS_COMPLETED},
+    {"asyncio/tasks.py", "as_completed", R_AS_COMPLETED_GEN},
+    {"asyncio/tasks.py", "shield.<locals>._outer_done_callback", R_SHIELD_DONE},
     {"asyncio/tasks.py", "_AsCompletedIterator._wait_for_one", R_AS_COMPLETED_SELF},
     {"asyncio/taskgroups.py", "TaskGroup.__aexit__", R_TASKGROUP},
     {"asyncio/taskgroups.py", "TaskGroup._aexit", R_TASKGROUP},

@@ -111,21 +111,43 @@ uint64_t closure(struct tasks *t, uint64_t function, uint64_t *items) {
     return n;
 }
 
+struct source {
+    uint64_t work, inner;
+};
+
+static bool is_shield(struct tasks *t, uint64_t function) {
+    struct code *code;
+    uint64_t addr;
+
+    if (!mem_u64(t->w->m, function + FUNC_CODE, &addr))
+        return false;
+    code = code_get(t->codes, addr);
+    return code && code->role == R_SHIELD_DONE;
+}
+
 /* A future made by wrap_future carries, in the closure of its first callback, the concurrent one it
- * stands for. */
-static bool find_work(struct tasks *t, uint64_t callback, void *arg) {
-    uint64_t *work = arg, items, cell, content;
+ * stands for; one made by shield, the inner one. */
+static bool source_in(struct tasks *t, uint64_t callback, void *arg) {
+    struct source *s = arg;
+    uint64_t items, cell, content;
     uint64_t n;
 
     if (py_kind(t->w, callback) != K_FUNCTION)
         return true;
     n = closure(t, callback, &items);
     for (uint64_t i = 0; i < n; i++) {
-        if (mem_u64(t->w->m, items + 8 * i, &cell) && mem_u64(t->w->m, cell + WRAPPED, &content) &&
-            content && py_kind(t->w, content) == K_CONCURRENT) {
-            *work = content;
+        enum kind kind;
+
+        if (!mem_u64(t->w->m, items + 8 * i, &cell) ||
+            !mem_u64(t->w->m, cell + WRAPPED, &content) || content == 0)
+            continue;
+        kind = py_kind(t->w, content);
+        if (kind == K_CONCURRENT)
+            s->work = content;
+        else if (is_future(kind) && is_shield(t, callback))
+            s->inner = content;
+        if (s->work || s->inner)
             return false;
-        }
     }
     return true;
 }
@@ -144,6 +166,73 @@ void describe_work(struct tasks *t, struct task *k) {
         k->state = T_READY;
 }
 
+/* What a plain future stands for: work in an executor, or, shielded, a task, a gather, or again a
+ * plain future. */
+static void find_source(struct tasks *t, struct task *k) {
+    enum { SHIELDS_MAX = 16 };
+    uint64_t fut = k->leaf;
+    enum kind kind = k->leaf_kind;
+
+    for (int hops = 0; hops < SHIELDS_MAX; hops++) {
+        struct source s = {0};
+
+        each_callback(t, fut, kind, source_in, &s);
+        k->work = s.work;
+        if (!s.inner)
+            break;
+        fut = s.inner;
+        kind = py_kind(t->w, fut);
+        if (future_state(t, fut, kind) == F_DONE)
+            k->state = T_READY;
+        if (is_task(kind) || kind == K_GATHER) {
+            k->subject = fut;
+            k->marker = is_task(kind) ? t->marker_task : t->marker_gather;
+            break;
+        }
+    }
+    if (k->work) {
+        t->nworks++;
+        describe_work(t, k);
+    }
+}
+
+/* The set of futures of an as_completed that is a generator. Its coroutines have the queue alone,
+ * in a cell that they share with it; it is found where it is iterated over, in the frame around. */
+static uint64_t as_completed_set(struct tasks *t, uint64_t gen, uint64_t outer) {
+    enum { LOCAL_DONE = 1, PLACES_MAX = 256, CELLS_MAX = 32 };
+    const struct layout *l = t->w->l;
+    uint64_t done = gen_local(t, gen, LOCAL_DONE);
+    uint32_t n;
+
+    if (outer == 0 || done == 0 || !mem_u32(t->w->m, outer + l->gen_frame + l->fr_stacktop, &n))
+        return 0;
+    for (uint32_t i = 0; i < n && i < PLACES_MAX; i++) {
+        uint64_t other = gen_local(t, outer, i), code_at, v, set = 0;
+        const struct code *code;
+        bool shared = false;
+
+        if (other == 0 || py_kind(t->w, other) != K_GEN ||
+            !mem_u64(t->w->m, other + l->gen_frame + l->fr_code, &code_at))
+            continue;
+        code = code_get(t->codes, code_at);
+        if (!code || code->role != R_AS_COMPLETED_GEN)
+            continue;
+        for (uint32_t c = 0; c < code->nlocalsplus && c < CELLS_MAX; c++) {
+            uint64_t cell = gen_local(t, other, c);
+
+            if (cell == 0 || py_kind(t->w, cell) != K_CELL)
+                continue;
+            if (cell == done)
+                shared = true;
+            else if (mem_u64(t->w->m, cell + WRAPPED, &v) && v && py_kind(t->w, v) == K_SET)
+                set = v;
+        }
+        if (shared)
+            return set;
+    }
+    return 0;
+}
+
 /* Until when a frame of asyncio.sleep sleeps, by its TimerHandle (local `h`); 0 = not known:
  * another loop's handle. */
 static uint64_t sleep_due(struct tasks *t, uint64_t gen) {
@@ -160,9 +249,9 @@ static uint64_t sleep_due(struct tasks *t, uint64_t gen) {
 }
 
 /* What a wait for this future is called, and what else is to be known of it. */
-void describe_wait(struct tasks *t, struct task *k, uint64_t gen) {
+void describe_wait(struct tasks *t, struct task *k, uint64_t gen, uint64_t outer) {
     k->marker = t->markers[k->role];
-    k->work = k->self = k->due = 0;
+    k->work = k->self = k->subject = k->due = 0;
     switch (k->role) {
     case R_SLEEP:
         k->marker = sleep_marker(t, gen);
@@ -173,11 +262,18 @@ void describe_wait(struct tasks *t, struct task *k, uint64_t gen) {
             t->next_due = k->due;
         break;
     case R_TASKGROUP:
+        k->self = gen_local(t, gen, 0);
+        break;
+    case R_WAIT:
+        k->subject = gen_local(t, gen, 0);
+        break;
     case R_AS_COMPLETED_SELF:
         k->self = gen_local(t, gen, 0);
+        k->subject = k->self ? py_attr(t->w, k->self, N_TODO) : 0;
         break;
     case R_AS_COMPLETED:
         k->self = gen;
+        k->subject = as_completed_set(t, gen, outer);
         break;
     default:
         if (is_task(k->leaf_kind))
@@ -185,10 +281,6 @@ void describe_wait(struct tasks *t, struct task *k, uint64_t gen) {
         else if (k->leaf_kind == K_GATHER)
             k->marker = t->marker_gather;
         else if (k->leaf)
-            each_callback(t, k->leaf, k->leaf_kind, find_work, &k->work);
-        if (k->work) {
-            t->nworks++;
-            describe_work(t, k);
-        }
+            find_source(t, k);
     }
 }

@@ -58,6 +58,7 @@ enum name {
     N_STATE,
     N_CALLBACKS,
     N_CHILDREN,
+    N_TODO,
     N_FUTURE,
     N_FUT_ITSELF,
     N_TASK_NAME,

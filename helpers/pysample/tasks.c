@@ -152,7 +152,7 @@ struct task *task_add(struct tasks *t, uint64_t addr) {
 static void set_torn(struct tasks *t, struct task *k, uint32_t mark) {
     k->state = T_TORN;
     k->n = 0;
-    k->leaf = k->work = k->self = k->exec_frame = 0;
+    k->leaf = k->work = k->self = k->subject = k->exec_frame = 0;
     t->nchain = mark;
 }
 
@@ -177,7 +177,8 @@ static void take_task(struct tasks *t, uint64_t addr) {
     map_put(&t->by_addr, addr, t->n - 1);
 }
 
-static bool read_set(struct tasks *t, uint64_t set, bool weak) {
+bool each_in_set(struct tasks *t, uint64_t set,
+                 bool (*each)(struct tasks *t, uint64_t element, void *arg), void *arg) {
     uint64_t mask, table;
 
     if (py_kind(t->w, set) != K_SET || !mem_u64(t->w->m, set + SET_MASK, &mask) ||
@@ -186,21 +187,29 @@ static bool read_set(struct tasks *t, uint64_t set, bool weak) {
         return false;
     for (uint64_t i = 0; i <= mask; i++) {
         const uint8_t *p = mem_at(t->w->m, table + 16 * i, 16);
-        uint64_t key;
 
         if (!p)
             return false;
-        key = get64(p);
-        if (key == 0 || get64(p + 8) == UINT64_MAX)
+        if (get64(p) == 0 || get64(p + 8) == UINT64_MAX)
             continue;
-        if (weak) {
-            p = mem_at(t->w->m, key, WRAPPED + 8);
-            if (!p || py_kind(t->w, key) != K_WEAKREF || !mem_u64(t->w->m, key + WRAPPED, &key))
-                return false;
-        }
-        take_task(t, key);
+        if (!each(t, get64(p), arg))
+            return false;
     }
     return true;
+}
+
+static bool take_element(struct tasks *t, uint64_t element, void *arg) {
+    const bool *weak = arg;
+
+    if (*weak && (!mem_at(t->w->m, element, WRAPPED + 8) || py_kind(t->w, element) != K_WEAKREF ||
+                  !mem_u64(t->w->m, element + WRAPPED, &element)))
+        return false;
+    take_task(t, element);
+    return true;
+}
+
+static bool read_set(struct tasks *t, uint64_t set, bool weak) {
+    return each_in_set(t, set, take_element, &weak);
 }
 
 static void read_current(struct tasks *t, uint64_t dict) {
@@ -355,8 +364,8 @@ void tasks_read(struct tasks *t, uint64_t now) {
     t->ntasks = t->n;
     find_edges(t);
     mark_roots(t);
-    for (uint32_t i = 0; i < t->ntasks; i++) {
-        /* A plain future that stands for a task: shield. */
+    for (uint32_t i = 0; i < t->n; i++) {
+        /* A plain future that stands for a task: one that it ends by a callback. */
         if (t->list[i].child && t->list[i].marker == t->marker_future)
             t->list[i].marker = t->marker_task;
         if (t->list[i].state == T_RUNNING)

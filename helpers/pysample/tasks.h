@@ -31,13 +31,14 @@ struct task {
     uint64_t work;       /* waiting for an executor: the concurrent Future */
     uint64_t due;        /* sleeping: until when (ns of CLOCK_MONOTONIC), 0 = not known */
     uint64_t self;       /* local 0 of the innermost frame, where its role needs it */
+    uint64_t subject;    /* what its wait is for: a set of futures, or the one behind a shield */
     uint64_t hash;       /* of the chain */
     uint64_t name;       /* the object */
     uint32_t first, n;   /* frame texts of the chain, outermost first */
     uint32_t marker;     /* text: what it waits for */
     uint32_t child, parent; /* first edge in each direction + 1 */
     uint32_t visit;
-    enum kind kind; /* K_FUTURE, K_GATHER: not a task, but awaited in a gather */
+    enum kind kind; /* a future that is no task: awaited by way of another */
     enum kind leaf_kind;
     enum role role; /* of the innermost frame */
     enum task_state state;
@@ -72,7 +73,7 @@ struct tasks {
     struct aio aio[INTERPS_MAX];
     uint32_t naio;
     struct task *list;
-    uint32_t n, cap, ntasks; /* list[ntasks..n) are futures within gathers */
+    uint32_t n, cap, ntasks; /* list[ntasks..n) are futures that are no tasks */
     uint32_t *chain;
     uint32_t nchain, cap_chain;
     struct edge *edges;
@@ -146,9 +147,13 @@ void each_callback(struct tasks *t, uint64_t fut, enum kind kind,
 uint64_t closure(struct tasks *t, uint64_t function, uint64_t *items);
 /* By the state of the concurrent Future: marker, and whether its end has only to be noticed. */
 void describe_work(struct tasks *t, struct task *k);
-/* Sets marker, work, due and self by role, leaf and the innermost generator, and makes ready what
- * waits for the event loop alone. */
-void describe_wait(struct tasks *t, struct task *k, uint64_t gen);
+/* Sets marker, work, due, self and subject by role, leaf, the innermost generator and the one
+ * around it, and makes ready what waits for the event loop alone. */
+void describe_wait(struct tasks *t, struct task *k, uint64_t gen, uint64_t outer);
+/* Calls `each` with every element of a set until it returns false, which is then returned, as where
+ * the set cannot be read. */
+bool each_in_set(struct tasks *t, uint64_t set,
+                 bool (*each)(struct tasks *t, uint64_t element, void *arg), void *arg);
 
 /* Who awaits whom: children and parents of all tasks read. */
 void find_edges(struct tasks *t);
