@@ -211,6 +211,15 @@ static void edges_of(struct tasks *t, uint32_t i) {
     }
 }
 
+/* Whether a task has more than one callback: an awaiter that is known already leaves one. */
+static bool has_more_callbacks(struct tasks *t, uint32_t i) {
+    uint64_t list;
+
+    if (t->list[i].kind == K_PYTASK)
+        return true;
+    return mem_u64(t->w->m, t->list[i].addr + t->w->l->fut_callbacks, &list) && list != 0;
+}
+
 void find_edges(struct tasks *t) {
     for (uint32_t i = 0; i < t->n; i++) {
         if (t->list[i].state == T_WAITING)
@@ -219,7 +228,7 @@ void find_edges(struct tasks *t) {
     if (t->nkeys == 0)
         return;
     for (uint32_t i = 0; i < t->ntasks; i++) {
-        if (!t->list[i].awaited && t->list[i].kind != K_NONE)
+        if (t->list[i].kind != K_NONE && (!t->list[i].awaited || has_more_callbacks(t, i)))
             each_callback(t, t->list[i].addr, t->list[i].kind, callback_edges, &i);
     }
 }
