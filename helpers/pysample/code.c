@@ -51,6 +51,7 @@ static const struct {
     {"asyncio/base_events.py", "BaseEventLoop.run_until_complete", R_RUN},
     {"asyncio/base_events.py", "BaseEventLoop.run_forever", R_RUN_FOREVER},
     {"concurrent/futures/thread.py", "_WorkItem.run", R_WORK_ITEM},
+    {"concurrent/futures/process.py", "_ExecutorManagerThread.run", R_PROCESS_POOL},
     {"threading.py", "Thread._bootstrap", R_THREAD_START},
     {"concurrent/futures/thread.py", "_worker", R_POOL_IDLE},
 };

@@ -40,7 +40,8 @@ enum role {
     R_RUN_FOREVER,
     R_WORK_ITEM,    /* _WorkItem.run: local 0 has the future that a caller waits for */
     R_THREAD_START, /* the first frame of every thread of threading */
-    R_POOL_IDLE,    /* thread pool worker */
+    R_PROCESS_POOL, /* thread of a process pool: local 0 has the work that waits */
+    R_POOL_IDLE,    /* thread pool worker: local 1 is the queue */
 };
 
 struct code {

@@ -206,6 +206,8 @@ static void edges_of(struct tasks *t, uint32_t i) {
     default:
         if (k->subject)
             (void)edge_to(t, i, k->subject);
+        else if (k->work && k->marker == t->marker_future)
+            key_add(t, k->work, i); /* run_coroutine_threadsafe: of another loop's task */
         else if (task && !k->work && k->role == R_NONE)
             key_add(t, k->leaf, i);
     }

@@ -152,17 +152,101 @@ static bool source_in(struct tasks *t, uint64_t callback, void *arg) {
     return true;
 }
 
-/* Work for an executor: still in its queue, running where it cannot be seen, or over, which the
- * event loop has not come to yet. */
+/* One item of a queue: the future of the _WorkItem that it is. */
+static void queued_item(struct tasks *t, uint64_t item) {
+    uint64_t fut = item ? py_attr(t->w, item, N_FUTURE) : 0;
+
+    if (fut)
+        map_put(&t->queued, fut, 1);
+}
+
+static void queued_in(struct tasks *t, uint64_t queue) {
+    const struct layout *l = t->w->l;
+    uint64_t list, items, item, begin, end, cap = UINT64_MAX;
+    const uint8_t *p;
+
+    if (l->sq_list) {
+        if (!mem_u64(t->w->m, queue + l->sq_list, &list) || py_kind(t->w, list) != K_LIST ||
+            !mem_u64(t->w->m, queue + l->sq_list + SQ_LIST_BEGIN, &begin) ||
+            !mem_u64(t->w->m, list + LIST_SIZE, &end) ||
+            !mem_u64(t->w->m, list + LIST_ITEMS, &items))
+            return;
+    } else {
+        p = mem_at(t->w->m, queue + l->sq_ring, SQ_RING_USED + 8);
+        if (!p)
+            return;
+        begin = get64(p + SQ_RING_GET);
+        items = get64(p + SQ_RING_ITEMS);
+        cap = get64(p + SQ_RING_CAP);
+        end = begin + get64(p + SQ_RING_USED);
+        if (cap == 0 || begin >= cap)
+            return;
+    }
+    for (uint64_t i = begin; i < end && i - begin < TASKS_MAX; i++) {
+        if (!mem_u64(t->w->m, items + 8 * (i % cap), &item))
+            return;
+        queued_item(t, item);
+    }
+}
+
+static void queued_for_processes(struct tasks *t, uint64_t manager) {
+    uint64_t dict = py_attr(t->w, manager, N_PENDING_WORK), key, item;
+    struct dict_view v;
+
+    if (!dict || py_kind(t->w, dict) != K_DICT || !py_dict(t->w, dict, &v))
+        return;
+    for (uint64_t i = 0; i < v.n && i < TASKS_MAX; i++) {
+        if (!py_dict_entry(t->w, &v, i, &key, &item))
+            return;
+        queued_item(t, item);
+    }
+}
+
+/* All that waits in the queues of executors, by the threads that take it from there. */
+static void read_queued(struct tasks *t) {
+    const struct layout *l = t->w->l;
+    const struct threads *th = t->threads;
+
+    t->queued_read = true;
+    map_clear(&t->queued);
+    for (uint32_t i = 0; i < th->n; i++) {
+        const struct frame *frames = &th->frames[th->list[i].first];
+
+        for (uint32_t k = 0; k < th->list[i].n; k++) {
+            uint64_t local = frames[k].role == R_POOL_IDLE ? 1 : 0, v;
+            uint32_t known;
+
+            if (frames[k].role != R_POOL_IDLE && frames[k].role != R_PROCESS_POOL)
+                continue;
+            if (!mem_u64(t->w->m, frames[k].addr + l->fr_locals + 8 * local, &v) || v == 0 ||
+                map_get(&t->queued, v, &known))
+                continue;
+            map_put(&t->queued, v, 1);
+            if (frames[k].role == R_PROCESS_POOL)
+                queued_for_processes(t, v);
+            else if (py_kind(t->w, v) == K_SIMPLE_QUEUE)
+                queued_in(t, v);
+        }
+    }
+}
+
+/* A concurrent Future: of work in the queue of an executor, running where it cannot be seen, or
+ * over, which the event loop has not come to yet. One that nobody has begun, and that is in no
+ * queue, is no work: what ends it is not known. */
 void describe_work(struct tasks *t, struct task *k) {
     uint64_t state = py_attr(t->w, k->work, N_STATE);
+    uint32_t known;
 
-    k->marker = t->marker_executor;
-    if (!state)
+    if (state && py_str_is(t->w, state, "PENDING")) {
+        if (t->same)
+            return; /* as it was read last */
+        if (!t->queued_read)
+            read_queued(t);
+        k->marker = map_get(&t->queued, k->work, &known) ? t->marker_queued : t->marker_future;
         return;
-    if (py_str_is(t->w, state, "PENDING"))
-        k->marker = t->marker_queued;
-    else if (!py_str_is(t->w, state, "RUNNING"))
+    }
+    k->marker = t->marker_executor;
+    if (state && !py_str_is(t->w, state, "RUNNING"))
         k->state = T_READY;
 }
 

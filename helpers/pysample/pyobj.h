@@ -30,6 +30,7 @@ enum kind {
     K_PYFUTURE,   /* asyncio.futures._PyFuture */
     K_CONCURRENT, /* concurrent.futures.Future */
     K_TIMER,      /* asyncio.TimerHandle */
+    K_SIMPLE_QUEUE,
     K_FUNCTION,
     K_METHOD,
     K_CELL,
@@ -59,6 +60,7 @@ enum name {
     N_CALLBACKS,
     N_CHILDREN,
     N_TODO,
+    N_PENDING_WORK,
     N_FUTURE,
     N_FUT_ITSELF,
     N_TASK_NAME,

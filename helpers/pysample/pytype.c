@@ -40,6 +40,7 @@ static const struct {
     {"weakref.ReferenceType", false, K_WEAKREF},
     {"weakref", false, K_WEAKREF},
     {"module", false, K_MODULE},
+    {"_queue.SimpleQueue", true, K_SIMPLE_QUEUE},
     {"_asyncio.FutureIter", true, K_FUTURE_ITER},
     {"_asyncio.Task", true, K_TASK},
     {"_asyncio.Future", true, K_FUTURE},

@@ -43,6 +43,7 @@ void tasks_open(struct tasks *t, struct world *w, struct codes *codes, struct th
     t->current = xcalloc(t->cap_current, sizeof(*t->current));
     map_open(&t->by_addr);
     map_open(&t->by_key);
+    map_open(&t->queued);
     t->next_due = UINT64_MAX;
     t->timers = same_clock(w->m->pid);
     for (uint32_t r = 0; r <= R_POOL_IDLE; r++)
@@ -64,6 +65,7 @@ void tasks_close(struct tasks *t) {
     free(t->current);
     map_close(&t->by_addr);
     map_close(&t->by_key);
+    map_close(&t->queued);
     *t = (struct tasks){0};
 }
 
@@ -339,6 +341,7 @@ void tasks_read(struct tasks *t, uint64_t now) {
     t->read_ns = now;
     t->next_due = UINT64_MAX;
     t->nworks = 0;
+    t->queued_read = false;
     t->n = t->ntasks = t->nchain = t->nedges = t->nkeys = t->ncurrent = 0;
     map_clear(&t->by_addr);
     map_clear(&t->by_key);

@@ -83,6 +83,8 @@ struct tasks {
     uint64_t *current; /* addresses of running tasks */
     uint32_t ncurrent, cap_current;
     struct addr_map by_addr, by_key;
+    struct addr_map queued; /* concurrent Futures in the queues of executors, and the queues */
+    bool queued_read;
     bool same;  /* proven unchanged since the last sample */
     bool exact; /* what is here was proven exact (set by the caller after threadstate_after) */
     uint32_t nloops;
