@@ -30,6 +30,7 @@ static const struct {
     {"asyncio/tasks.py", "_AsCompletedIterator._wait_for_one", R_AS_COMPLETED_SELF},
     {"asyncio/taskgroups.py", "TaskGroup.__aexit__", R_TASKGROUP},
     {"asyncio/taskgroups.py", "TaskGroup._aexit", R_TASKGROUP},
+    {"anyio/_backends/_asyncio.py", "TaskGroup.__aexit__", R_TASKGROUP},
     {"asyncio/locks.py", "Lock.acquire", R_LOCK},
     {"asyncio/locks.py", "Semaphore.acquire", R_SEMAPHORE},
     {"asyncio/locks.py", "Event.wait", R_EVENT},

@@ -238,6 +238,24 @@ asyncio.run(main())'
     equal "$(jq -r '.tasks[0].state' <<<"$output")" waiting
 }
 
+@test "a task group of anyio leads to its tasks" {
+    PYTHON=$(find_python 12)
+    PYTHON=${LOADER_ENV_PYTHON:-$PYTHON}
+    "$PYTHON" -c 'import anyio' || fail "no anyio for $PYTHON: set LOADER_ENV_PYTHON to the loader's"
+    program '
+import anyio, asyncio, sys
+async def waits(): await anyio.sleep(3600)
+async def main():
+    asyncio.get_running_loop().call_later(0.3, lambda: open(sys.argv[1], "w").close())
+    async with anyio.create_task_group() as group:
+        group.start_soon(waits, name="one")
+        group.start_soon(waits, name="two")
+anyio.run(main)'
+    run -0 --separate-stderr pysample --json "$PID"
+    equal "$(jq -r '.tasks as $all | .tasks[] | select(.waits_for == "[taskgroup]") | [.awaits[] as $i | $all[] | select(.id == $i) | .name] | sort | join(" ")' <<<"$output")" "one two"
+    equal "$(jq -r '[.tasks[] | select(.background)] | length' <<<"$output")" 0
+}
+
 @test "tasks that nothing awaits are apart under [background], and not in the wall view" {
     PYTHON=$(find_python 12)
     program '
