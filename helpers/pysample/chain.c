@@ -5,6 +5,8 @@
 
 #include "buf.h"
 
+enum { HOPS_MAX = 1 << 14 }; /* beyond, a chain is taken for endless */
+
 static void chain_add(struct tasks *t, struct task *k, uint32_t text) {
     if (t->nchain == t->cap_chain) {
         t->cap_chain *= 2;
@@ -38,7 +40,7 @@ static enum verdict walk_generator(struct tasks *t, struct task *k, enum kind ki
     const uint8_t *p = mem_at(t->w->m, at->cur, (size_t)(l->gen_frame + l->fr_locals));
     struct code *code;
     int32_t stacktop;
-    uint32_t unit, text;
+    uint32_t unit;
     bool delegates;
     int8_t state;
     uint64_t code_at, instr;
@@ -61,8 +63,11 @@ static enum verdict walk_generator(struct tasks *t, struct task *k, enum kind ki
     }
     delegates =
         l->gen_yield_from > 0 ? code_delegates(t->codes, code, unit) : state == l->gen_yield_from;
-    text = code_text(t->codes, code, unit);
-    chain_add(t, k, text);
+    /* Of a deeper chain the outermost frames are kept; the rest is walked for what it waits for. */
+    if (k->n < CHAIN_MAX)
+        chain_add(t, k, code_text(t->codes, code, unit));
+    else if (k->n == CHAIN_MAX)
+        chain_add(t, k, text_id(t->texts, "[truncated]"));
     if (!contains(k->role)) {
         k->role = code->role;
         at->outer = at->gen;
@@ -95,7 +100,7 @@ static enum verdict walk_chain(struct tasks *t, struct task *k, struct walk *at)
         char text[96];
         uint64_t next;
 
-        if (depth > CHAIN_MAX) {
+        if (depth > HOPS_MAX) {
             chain_add(t, k, text_id(t->texts, "[truncated]"));
             at->end = W_OPAQUE;
             break;

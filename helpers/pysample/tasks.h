@@ -12,7 +12,7 @@
 
 enum {
     TASKS_MAX = 1 << 18,
-    CHAIN_MAX = 512,
+    CHAIN_MAX = 1024, /* frames kept of a chain */
 };
 
 enum task_state {

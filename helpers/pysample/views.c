@@ -46,6 +46,7 @@ void views_open(struct views *v, struct texts *texts, struct threads *threads,
     v->interpreter = text_id(texts, "[interpreter]");
     v->gc = text_id(texts, "[gc]");
     v->idle = text_id(texts, "[idle]");
+    v->truncated = text_id(texts, "[truncated]");
     v->blocked_unknown = text_id(texts, "[state unknown]");
 }
 
@@ -246,6 +247,10 @@ static void walk(struct views *vs, uint32_t node, uint32_t i, uint64_t units, in
         k->visit = 0;
         return;
     }
+    if (k->state == T_WAITING && k->child && !k->visit) {
+        view_give(v, view_child(v, node, vs->truncated), units);
+        return;
+    }
     give_task(vs, v, node, k, units);
 }
 
@@ -383,6 +388,9 @@ void views_stack(const struct views *vs, enum view_id id, uint32_t node, struct 
 
     for (; node && n < sizeof(path) / sizeof(path[0]); node = v->nodes[node].parent)
         path[n++] = v->nodes[node].text;
+    /* The innermost frames, as of a thread's stack. */
+    if (node)
+        buf_adds(out, "[truncated];");
     while (n > 0) {
         buf_adds(out, text_of(vs->texts, path[--n]));
         if (n > 0)

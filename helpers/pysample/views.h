@@ -45,7 +45,8 @@ struct views {
     struct tasks *tasks;
     pid_t main_tid;
     uint32_t budget; /* tasks that the walk may still visit in this sample */
-    uint32_t running, runnable, gil, unknown, background, interpreter, gc, idle, blocked_unknown;
+    uint32_t running, runnable, gil, unknown, background, interpreter, gc, idle, blocked_unknown,
+        truncated;
     uint64_t unknown_ns[VIEWS];
 };
 

@@ -301,6 +301,36 @@ asyncio.run(main())'
     matches "$output" ';main \(program.py:6\);to_thread \(asyncio/threads.py:[0-9]+\);works \(program.py:5\);\[blocked: clock_nanosleep\] [0-9]+$'
 }
 
+@test "a wall of hundreds of tasks, each awaiting the next, ends in [truncated]" {
+    PYTHON=$(find_python 12)
+    program '
+import asyncio, sys
+async def next_of(n):
+    if n: await asyncio.create_task(next_of(n - 1))
+    open(sys.argv[1], "w").close()
+    await asyncio.sleep(3600)
+async def main(): await next_of(300)
+asyncio.run(main())'
+    run -0 --separate-stderr pysample --duration 200ms "$PID"
+    run -0 grep -v '^#' <<<"$output"
+    matches "$output" ';main \(program.py:7\);(next_of \(program.py:4\);){201}\[truncated\] [0-9]+$'
+}
+
+@test "the innermost frames of a wall of thousands are shown" {
+    PYTHON=$(find_python 12)
+    program '
+import asyncio, sys
+async def deep(tasks, n):
+    if n: return await deep(tasks, n - 1)
+    if tasks: return await asyncio.create_task(deep(tasks - 1, 500))
+    open(sys.argv[1], "w").close()
+    await asyncio.sleep(3600)
+asyncio.run(deep(6, 500))'
+    run -0 --separate-stderr pysample --duration 200ms "$PID"
+    run -0 grep -v '^#' <<<"$output"
+    matches "$output" '^\[truncated\];deep \(program.py:[45]\);.*;deep \(program.py:7\);sleep \(asyncio/tasks.py:[0-9]+\);\[sleep 3600s\] [0-9]+$'
+}
+
 @test "of a stack of thousands of frames the innermost are shown" {
     PYTHON=$(find_python 12)
     program '
