@@ -5,6 +5,8 @@
 
 #include "buf.h"
 
+enum { HOPS_MAX = 1 << 14 }; /* beyond, a chain is taken for endless */
+
 static void chain_add(struct tasks *t, struct task *k, uint32_t text) {
     if (t->nchain == t->cap_chain) {
         t->cap_chain *= 2;
@@ -17,8 +19,9 @@ static void chain_add(struct tasks *t, struct task *k, uint32_t text) {
 }
 
 struct walk {
-    uint64_t cur; /* next object in the chain */
-    uint64_t gen; /* innermost generator */
+    uint64_t cur;   /* next object in the chain */
+    uint64_t gen;   /* innermost generator */
+    uint64_t outer; /* the one that awaits it */
     uint64_t leaf;
     enum { W_MORE, W_LEAF, W_BARE, W_CREATED, W_RUNNING, W_OPAQUE } end;
 };
@@ -37,7 +40,7 @@ static enum verdict walk_generator(struct tasks *t, struct task *k, enum kind ki
     const uint8_t *p = mem_at(t->w->m, at->cur, (size_t)(l->gen_frame + l->fr_locals));
     struct code *code;
     int32_t stacktop;
-    uint32_t unit, text;
+    uint32_t unit;
     bool delegates;
     int8_t state;
     uint64_t code_at, instr;
@@ -60,10 +63,14 @@ static enum verdict walk_generator(struct tasks *t, struct task *k, enum kind ki
     }
     delegates =
         l->gen_yield_from > 0 ? code_delegates(t->codes, code, unit) : state == l->gen_yield_from;
-    text = code_text(t->codes, code, unit);
-    chain_add(t, k, text);
+    /* Of a deeper chain the outermost frames are kept; the rest is walked for what it waits for. */
+    if (k->n < CHAIN_MAX)
+        chain_add(t, k, code_text(t->codes, code, unit));
+    else if (k->n == CHAIN_MAX)
+        chain_add(t, k, text_id(t->texts, "[truncated]"));
     if (!contains(k->role)) {
         k->role = code->role;
+        at->outer = at->gen;
         at->gen = at->cur;
     }
     if (state == l->gen_created) {
@@ -93,7 +100,7 @@ static enum verdict walk_chain(struct tasks *t, struct task *k, struct walk *at)
         char text[96];
         uint64_t next;
 
-        if (depth > CHAIN_MAX) {
+        if (depth > HOPS_MAX) {
             chain_add(t, k, text_id(t->texts, "[truncated]"));
             at->end = W_OPAQUE;
             break;
@@ -186,7 +193,7 @@ enum verdict read_task(struct tasks *t, struct task *k) {
     k->n = 0;
     k->hash = 1;
     k->role = R_NONE;
-    k->leaf = k->exec_frame = k->work = k->self = 0;
+    k->leaf = k->exec_frame = k->work = k->self = k->subject = k->due = 0;
     k->leaf_kind = K_NONE;
     k->marker = t->marker_future;
     v = read_fields(t, k, &waiter, &coro);
@@ -223,7 +230,7 @@ enum verdict read_task(struct tasks *t, struct task *k) {
             if (at.end == W_CREATED)
                 return V_TORN;
             k->state = T_WAITING;
-            describe_wait(t, k, at.gen);
+            describe_wait(t, k, at.gen, at.outer);
         }
     }
     return V_OK;

@@ -32,13 +32,16 @@ enum role {
     R_WAIT,
     R_AS_COMPLETED,      /* 3.12: shares cells with the callback */
     R_AS_COMPLETED_SELF, /* 3.13: the callback is a method of local 0 */
-    R_TASKGROUP,         /* the callback is a method of local 0 */
-    R_FUTURE_AWAIT,      /* pure-Python Future.__await__: local 0 is the future */
-    R_RUN,               /* Runner.run, run_until_complete: a local is the root task */
+    R_AS_COMPLETED_GEN,  /* 3.12: as_completed itself, which has the futures */
+    R_SHIELD_DONE,  /* a callback of the future that shield gives: its closure has the inner one */
+    R_TASKGROUP,    /* the callback is a method of local 0 */
+    R_FUTURE_AWAIT, /* pure-Python Future.__await__: local 0 is the future */
+    R_RUN,          /* Runner.run, run_until_complete: a local is the root task */
     R_RUN_FOREVER,
     R_WORK_ITEM,    /* _WorkItem.run: local 0 has the future that a caller waits for */
     R_THREAD_START, /* the first frame of every thread of threading */
-    R_POOL_IDLE,    /* thread pool worker */
+    R_PROCESS_POOL, /* thread of a process pool: local 0 has the work that waits */
+    R_POOL_IDLE,    /* thread pool worker: local 1 is the queue */
 };
 
 struct code {

@@ -43,38 +43,81 @@ static void edge_add(struct tasks *t, uint32_t from, uint32_t to) {
     t->list[to].awaited = true;
 }
 
-/* A gather's children: tasks, or other futures, which become entries of their own. */
+/* An edge to a future: a task, or another future, which becomes an entry of its own. False: the
+ * future is done. */
+static bool edge_to(struct tasks *t, uint32_t from, uint64_t fut) {
+    enum fut_state state;
+    struct task *k;
+    enum kind kind;
+    uint32_t to;
+
+    if (map_get(&t->by_addr, fut, &to)) {
+        edge_add(t, from, to);
+        return true;
+    }
+    kind = py_kind(t->w, fut);
+    if (!is_future(kind))
+        return true;
+    state = future_state(t, fut, kind);
+    if (state != F_PENDING)
+        return state != F_DONE;
+    if (is_task(kind) || t->n >= TASKS_MAX)
+        return true;
+    k = task_add(t, fut);
+    k->kind = kind;
+    k->state = T_WAITING;
+    k->leaf = fut;
+    k->leaf_kind = kind;
+    k->hash = 1;
+    describe_wait(t, k, 0, 0);
+    map_put(&t->by_addr, fut, t->n - 1);
+    edge_add(t, from, t->n - 1);
+    return true;
+}
+
+/* What all of a wait's futures have in common. */
+struct several {
+    uint32_t from;
+    bool any, pending;
+};
+
+static bool edge_to_one(struct tasks *t, uint64_t fut, void *arg) {
+    struct several *s = arg;
+
+    s->any = true;
+    s->pending |= edge_to(t, s->from, fut);
+    return true;
+}
+
+/* Where all is done, the loop has only to come to it. */
+static void end_several(struct tasks *t, const struct several *s) {
+    if (s->any && !s->pending)
+        t->list[s->from].state = T_READY;
+}
+
 static void gather_edges(struct tasks *t, uint32_t from) {
     uint64_t list = py_attr(t->w, t->list[from].leaf, N_CHILDREN), size, items, child;
+    struct several s = {.from = from};
 
     if (!list || py_kind(t->w, list) != K_LIST || !mem_u64(t->w->m, list + LIST_SIZE, &size) ||
         !mem_u64(t->w->m, list + LIST_ITEMS, &items) || size > TASKS_MAX)
         return;
     for (uint64_t i = 0; i < size; i++) {
-        struct task *k;
-        enum kind kind;
-        uint32_t to;
-
         if (!mem_u64(t->w->m, items + 8 * i, &child) || child == 0)
             return;
-        if (map_get(&t->by_addr, child, &to)) {
-            edge_add(t, from, to);
-            continue;
-        }
-        kind = py_kind(t->w, child);
-        if ((kind != K_FUTURE && kind != K_GATHER && kind != K_PYFUTURE) || t->n >= TASKS_MAX ||
-            future_state(t, child, kind) != F_PENDING)
-            continue;
-        k = task_add(t, child);
-        k->kind = kind;
-        k->state = T_WAITING;
-        k->leaf = child;
-        k->leaf_kind = kind;
-        k->hash = 1;
-        describe_wait(t, k, 0);
-        map_put(&t->by_addr, child, t->n - 1);
-        edge_add(t, from, t->n - 1);
+        (void)edge_to_one(t, child, &s);
     }
+    end_several(t, &s);
+}
+
+/* False: the set cannot be read. */
+static bool set_edges(struct tasks *t, uint32_t from) {
+    struct several s = {.from = from};
+
+    if (!t->list[from].subject || !each_in_set(t, t->list[from].subject, edge_to_one, &s))
+        return false;
+    end_several(t, &s);
+    return true;
 }
 
 static void edges_by_key(struct tasks *t, uint64_t addr, uint32_t to) {
@@ -130,36 +173,64 @@ static void cells_of(struct tasks *t, uint32_t task) {
     }
 }
 
-void find_edges(struct tasks *t) {
+/* The edges that a waiting task, or future, itself tells of, or else the key by which the awaited
+ * lead to it. */
+static void edges_of(struct tasks *t, uint32_t i) {
+    const struct task *k = &t->list[i];
+    bool task = is_task(k->kind);
     uint32_t to;
 
-    for (uint32_t i = 0; i < t->n; i++) {
-        const struct task *k = &t->list[i];
+    if (is_task(k->leaf_kind)) {
+        if (map_get(&t->by_addr, k->leaf, &to))
+            edge_add(t, i, to);
+        return;
+    }
+    if (k->leaf_kind == K_GATHER) {
+        gather_edges(t, i);
+        return;
+    }
+    switch (k->role) {
+    case R_AS_COMPLETED:
+        if (!set_edges(t, i))
+            cells_of(t, i);
+        break;
+    case R_AS_COMPLETED_SELF:
+    case R_TASKGROUP:
+        if (!set_edges(t, i))
+            key_add(t, t->list[i].self, i);
+        break;
+    case R_WAIT:
+        if (!set_edges(t, i))
+            key_add(t, t->list[i].leaf, i);
+        break;
+    default:
+        if (k->subject)
+            (void)edge_to(t, i, k->subject);
+        else if (k->work && k->marker == t->marker_future)
+            key_add(t, k->work, i); /* run_coroutine_threadsafe: of another loop's task */
+        else if (task && !k->work && k->role == R_NONE)
+            key_add(t, k->leaf, i);
+    }
+}
 
-        if (k->state != T_WAITING)
-            continue;
-        if (is_task(k->leaf_kind)) {
-            if (map_get(&t->by_addr, k->leaf, &to))
-                edge_add(t, i, to);
-            continue;
-        }
-        if (k->leaf_kind == K_GATHER) {
-            gather_edges(t, i);
-            continue;
-        }
-        if (k->kind == K_TASK || k->kind == K_PYTASK) {
-            if (k->role == R_AS_COMPLETED)
-                cells_of(t, i);
-            else if (k->self)
-                key_add(t, k->self, i);
-            else if (!k->work && (k->role == R_NONE || k->role == R_WAIT))
-                key_add(t, k->leaf, i);
-        }
+/* Whether a task has more than one callback: an awaiter that is known already leaves one. */
+static bool has_more_callbacks(struct tasks *t, uint32_t i) {
+    uint64_t list;
+
+    if (t->list[i].kind == K_PYTASK)
+        return true;
+    return mem_u64(t->w->m, t->list[i].addr + t->w->l->fut_callbacks, &list) && list != 0;
+}
+
+void find_edges(struct tasks *t) {
+    for (uint32_t i = 0; i < t->n; i++) {
+        if (t->list[i].state == T_WAITING)
+            edges_of(t, i);
     }
     if (t->nkeys == 0)
         return;
     for (uint32_t i = 0; i < t->ntasks; i++) {
-        if (!t->list[i].awaited && t->list[i].kind != K_NONE)
+        if (t->list[i].kind != K_NONE && (!t->list[i].awaited || has_more_callbacks(t, i)))
             each_callback(t, t->list[i].addr, t->list[i].kind, callback_edges, &i);
     }
 }

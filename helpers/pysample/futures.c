@@ -111,46 +111,253 @@ uint64_t closure(struct tasks *t, uint64_t function, uint64_t *items) {
     return n;
 }
 
+struct source {
+    uint64_t work, inner;
+};
+
+static bool is_shield(struct tasks *t, uint64_t function) {
+    struct code *code;
+    uint64_t addr;
+
+    if (!mem_u64(t->w->m, function + FUNC_CODE, &addr))
+        return false;
+    code = code_get(t->codes, addr);
+    return code && code->role == R_SHIELD_DONE;
+}
+
 /* A future made by wrap_future carries, in the closure of its first callback, the concurrent one it
- * stands for. */
-static bool find_work(struct tasks *t, uint64_t callback, void *arg) {
-    uint64_t *work = arg, items, cell, content;
+ * stands for; one made by shield, the inner one. */
+static bool source_in(struct tasks *t, uint64_t callback, void *arg) {
+    struct source *s = arg;
+    uint64_t items, cell, content;
     uint64_t n;
 
     if (py_kind(t->w, callback) != K_FUNCTION)
         return true;
     n = closure(t, callback, &items);
     for (uint64_t i = 0; i < n; i++) {
-        if (mem_u64(t->w->m, items + 8 * i, &cell) && mem_u64(t->w->m, cell + WRAPPED, &content) &&
-            content && py_kind(t->w, content) == K_CONCURRENT) {
-            *work = content;
+        enum kind kind;
+
+        if (!mem_u64(t->w->m, items + 8 * i, &cell) ||
+            !mem_u64(t->w->m, cell + WRAPPED, &content) || content == 0)
+            continue;
+        kind = py_kind(t->w, content);
+        if (kind == K_CONCURRENT)
+            s->work = content;
+        else if (is_future(kind) && is_shield(t, callback))
+            s->inner = content;
+        if (s->work || s->inner)
             return false;
-        }
     }
     return true;
 }
 
-/* Work for an executor that no thread has: still in its queue, or with another process. */
-static uint32_t work_marker(struct tasks *t, uint64_t work) {
-    uint64_t state = py_attr(t->w, work, N_STATE);
+/* One item of a queue: the future of the _WorkItem that it is. */
+static void queued_item(struct tasks *t, uint64_t item) {
+    uint64_t fut = item ? py_attr(t->w, item, N_FUTURE) : 0;
 
-    return state && py_str_is(t->w, state, "PENDING") ? t->marker_queued : t->marker_executor;
+    if (fut)
+        map_put(&t->queued, fut, 1);
+}
+
+static void queued_in(struct tasks *t, uint64_t queue) {
+    const struct layout *l = t->w->l;
+    uint64_t list, items, item, begin, end, cap = UINT64_MAX;
+    const uint8_t *p;
+
+    if (l->sq_list) {
+        if (!mem_u64(t->w->m, queue + l->sq_list, &list) || py_kind(t->w, list) != K_LIST ||
+            !mem_u64(t->w->m, queue + l->sq_list + SQ_LIST_BEGIN, &begin) ||
+            !mem_u64(t->w->m, list + LIST_SIZE, &end) ||
+            !mem_u64(t->w->m, list + LIST_ITEMS, &items))
+            return;
+    } else {
+        p = mem_at(t->w->m, queue + l->sq_ring, SQ_RING_USED + 8);
+        if (!p)
+            return;
+        begin = get64(p + SQ_RING_GET);
+        items = get64(p + SQ_RING_ITEMS);
+        cap = get64(p + SQ_RING_CAP);
+        end = begin + get64(p + SQ_RING_USED);
+        if (cap == 0 || begin >= cap)
+            return;
+    }
+    for (uint64_t i = begin; i < end && i - begin < TASKS_MAX; i++) {
+        if (!mem_u64(t->w->m, items + 8 * (i % cap), &item))
+            return;
+        queued_item(t, item);
+    }
+}
+
+static void queued_for_processes(struct tasks *t, uint64_t manager) {
+    uint64_t dict = py_attr(t->w, manager, N_PENDING_WORK), key, item;
+    struct dict_view v;
+
+    if (!dict || py_kind(t->w, dict) != K_DICT || !py_dict(t->w, dict, &v))
+        return;
+    for (uint64_t i = 0; i < v.n && i < TASKS_MAX; i++) {
+        if (!py_dict_entry(t->w, &v, i, &key, &item))
+            return;
+        queued_item(t, item);
+    }
+}
+
+/* All that waits in the queues of executors, by the threads that take it from there. */
+static void read_queued(struct tasks *t) {
+    const struct layout *l = t->w->l;
+    const struct threads *th = t->threads;
+
+    t->queued_read = true;
+    map_clear(&t->queued);
+    for (uint32_t i = 0; i < th->n; i++) {
+        const struct frame *frames = &th->frames[th->list[i].first];
+
+        for (uint32_t k = 0; k < th->list[i].n; k++) {
+            uint64_t local = frames[k].role == R_POOL_IDLE ? 1 : 0, v;
+            uint32_t known;
+
+            if (frames[k].role != R_POOL_IDLE && frames[k].role != R_PROCESS_POOL)
+                continue;
+            if (!mem_u64(t->w->m, frames[k].addr + l->fr_locals + 8 * local, &v) || v == 0 ||
+                map_get(&t->queued, v, &known))
+                continue;
+            map_put(&t->queued, v, 1);
+            if (frames[k].role == R_PROCESS_POOL)
+                queued_for_processes(t, v);
+            else if (py_kind(t->w, v) == K_SIMPLE_QUEUE)
+                queued_in(t, v);
+        }
+    }
+}
+
+/* A concurrent Future: of work in the queue of an executor, running where it cannot be seen, or
+ * over, which the event loop has not come to yet. One that nobody has begun, and that is in no
+ * queue, is no work: what ends it is not known. */
+void describe_work(struct tasks *t, struct task *k) {
+    uint64_t state = py_attr(t->w, k->work, N_STATE);
+    uint32_t known;
+
+    if (state && py_str_is(t->w, state, "PENDING")) {
+        if (t->same)
+            return; /* as it was read last */
+        if (!t->queued_read)
+            read_queued(t);
+        k->marker = map_get(&t->queued, k->work, &known) ? t->marker_queued : t->marker_future;
+        return;
+    }
+    k->marker = t->marker_executor;
+    if (state && !py_str_is(t->w, state, "RUNNING"))
+        k->state = T_READY;
+}
+
+/* What a plain future stands for: work in an executor, or, shielded, a task, a gather, or again a
+ * plain future. */
+static void find_source(struct tasks *t, struct task *k) {
+    enum { SHIELDS_MAX = 16 };
+    uint64_t fut = k->leaf;
+    enum kind kind = k->leaf_kind;
+
+    for (int hops = 0; hops < SHIELDS_MAX; hops++) {
+        struct source s = {0};
+
+        each_callback(t, fut, kind, source_in, &s);
+        k->work = s.work;
+        if (!s.inner)
+            break;
+        fut = s.inner;
+        kind = py_kind(t->w, fut);
+        if (future_state(t, fut, kind) == F_DONE)
+            k->state = T_READY;
+        if (is_task(kind) || kind == K_GATHER) {
+            k->subject = fut;
+            k->marker = is_task(kind) ? t->marker_task : t->marker_gather;
+            break;
+        }
+    }
+    if (k->work) {
+        t->nworks++;
+        describe_work(t, k);
+    }
+}
+
+/* The set of futures of an as_completed that is a generator. Its coroutines have the queue alone,
+ * in a cell that they share with it; it is found where it is iterated over, in the frame around. */
+static uint64_t as_completed_set(struct tasks *t, uint64_t gen, uint64_t outer) {
+    enum { LOCAL_DONE = 1, PLACES_MAX = 256, CELLS_MAX = 32 };
+    const struct layout *l = t->w->l;
+    uint64_t done = gen_local(t, gen, LOCAL_DONE);
+    uint32_t n;
+
+    if (outer == 0 || done == 0 || !mem_u32(t->w->m, outer + l->gen_frame + l->fr_stacktop, &n))
+        return 0;
+    for (uint32_t i = 0; i < n && i < PLACES_MAX; i++) {
+        uint64_t other = gen_local(t, outer, i), code_at, v, set = 0;
+        const struct code *code;
+        bool shared = false;
+
+        if (other == 0 || py_kind(t->w, other) != K_GEN ||
+            !mem_u64(t->w->m, other + l->gen_frame + l->fr_code, &code_at))
+            continue;
+        code = code_get(t->codes, code_at);
+        if (!code || code->role != R_AS_COMPLETED_GEN)
+            continue;
+        for (uint32_t c = 0; c < code->nlocalsplus && c < CELLS_MAX; c++) {
+            uint64_t cell = gen_local(t, other, c);
+
+            if (cell == 0 || py_kind(t->w, cell) != K_CELL)
+                continue;
+            if (cell == done)
+                shared = true;
+            else if (mem_u64(t->w->m, cell + WRAPPED, &v) && v && py_kind(t->w, v) == K_SET)
+                set = v;
+        }
+        if (shared)
+            return set;
+    }
+    return 0;
+}
+
+/* Until when a frame of asyncio.sleep sleeps, by its TimerHandle (local `h`); 0 = not known:
+ * another loop's handle. */
+static uint64_t sleep_due(struct tasks *t, uint64_t gen) {
+    enum { LOCAL_H = 4 };
+    uint64_t h = gen_local(t, gen, LOCAL_H), when, bits;
+    double s;
+
+    if (!t->timers || h == 0 || py_kind(t->w, h) != K_TIMER ||
+        !mem_u64(t->w->m, h + TIMER_WHEN, &when) || py_kind(t->w, when) != K_FLOAT ||
+        !mem_u64(t->w->m, when + FLOAT_VALUE, &bits))
+        return 0;
+    memcpy(&s, &bits, sizeof(s));
+    return s > 0 && s < 1e10 ? (uint64_t)(s * 1e9) : 0;
 }
 
 /* What a wait for this future is called, and what else is to be known of it. */
-void describe_wait(struct tasks *t, struct task *k, uint64_t gen) {
+void describe_wait(struct tasks *t, struct task *k, uint64_t gen, uint64_t outer) {
     k->marker = t->markers[k->role];
-    k->work = k->self = 0;
+    k->work = k->self = k->subject = k->due = 0;
     switch (k->role) {
     case R_SLEEP:
         k->marker = sleep_marker(t, gen);
+        k->due = sleep_due(t, gen);
+        if (k->due && k->due <= t->read_ns)
+            k->state = T_READY;
+        else if (k->due && k->due < t->next_due)
+            t->next_due = k->due;
         break;
     case R_TASKGROUP:
+        k->self = gen_local(t, gen, 0);
+        break;
+    case R_WAIT:
+        k->subject = gen_local(t, gen, 0);
+        break;
     case R_AS_COMPLETED_SELF:
         k->self = gen_local(t, gen, 0);
+        k->subject = k->self ? py_attr(t->w, k->self, N_TODO) : 0;
         break;
     case R_AS_COMPLETED:
         k->self = gen;
+        k->subject = as_completed_set(t, gen, outer);
         break;
     default:
         if (is_task(k->leaf_kind))
@@ -158,8 +365,6 @@ void describe_wait(struct tasks *t, struct task *k, uint64_t gen) {
         else if (k->leaf_kind == K_GATHER)
             k->marker = t->marker_gather;
         else if (k->leaf)
-            each_callback(t, k->leaf, k->leaf_kind, find_work, &k->work);
-        if (k->work)
-            k->marker = work_marker(t, k->work);
+            find_source(t, k);
     }
 }

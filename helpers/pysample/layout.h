@@ -44,6 +44,8 @@ struct layout {
     /* _asyncio */
     uint16_t fut_loop, fut_callback0, fut_callbacks, fut_state, fut_basicsize;
     uint16_t task_waiter, task_coro, task_name, task_basicsize;
+    /* _queue.SimpleQueue: a list and where it begins (3.12), or a ring (3.13) */
+    uint16_t sq_list, sq_ring;
     /* objects */
     uint16_t
         dict_values_skip; /* bytes before the first value of a split dict or of inline values */
@@ -69,6 +71,11 @@ enum {
     SET_FILL = 16,
     SET_MASK = 32,
     SET_TABLE = 40,
+    SQ_LIST_BEGIN = 8, /* from sq_list */
+    SQ_RING_GET = 8,   /* from sq_ring */
+    SQ_RING_ITEMS = 16,
+    SQ_RING_CAP = 24,
+    SQ_RING_USED = 32,
     DICT_USED = 16,
     DICT_KEYS = 32,
     DICT_VALUES = 40,
@@ -92,6 +99,7 @@ enum {
     INT_DIGIT = 24,
     FLOAT_VALUE = 16,
     FRAME_OWNER_GENERATOR = 1,
+    TIMER_WHEN = 80, /* the slot of _when, behind those of Handle */
     FRAME_OWNER_CSTACK = 3,
     TYPE_FLAG_INLINE_VALUES = 1 << 2,
     TYPE_FLAG_MANAGED_DICT = 1 << 4,

@@ -13,6 +13,7 @@ static const char *const name_text[NAMES] = {
     [N_FUT_ITSELF] = "_future", [N_TASK_NAME] = "_name",
     [N_MODULE] = "__module__",  [N_RUNNING_LOOP] = "__asyncio_running_event_loop__",
     [N_TASK_TYPE] = "Task",     [N_FUTURE_TYPE] = "Future",
+    [N_TODO] = "_todo",         [N_PENDING_WORK] = "pending_work_items",
 };
 
 /* Length, width of a character and place of the data of a str; false when it is none. */

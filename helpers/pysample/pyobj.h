@@ -29,6 +29,8 @@ enum kind {
     K_PYTASK,     /* asyncio.tasks._PyTask */
     K_PYFUTURE,   /* asyncio.futures._PyFuture */
     K_CONCURRENT, /* concurrent.futures.Future */
+    K_TIMER,      /* asyncio.TimerHandle */
+    K_SIMPLE_QUEUE,
     K_FUNCTION,
     K_METHOD,
     K_CELL,
@@ -57,6 +59,8 @@ enum name {
     N_STATE,
     N_CALLBACKS,
     N_CHILDREN,
+    N_TODO,
+    N_PENDING_WORK,
     N_FUTURE,
     N_FUT_ITSELF,
     N_TASK_NAME,

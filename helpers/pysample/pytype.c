@@ -40,6 +40,7 @@ static const struct {
     {"weakref.ReferenceType", false, K_WEAKREF},
     {"weakref", false, K_WEAKREF},
     {"module", false, K_MODULE},
+    {"_queue.SimpleQueue", true, K_SIMPLE_QUEUE},
     {"_asyncio.FutureIter", true, K_FUTURE_ITER},
     {"_asyncio.Task", true, K_TASK},
     {"_asyncio.Future", true, K_FUTURE},
@@ -111,6 +112,8 @@ static enum kind classify(struct world *w, const struct type_info *t) {
             if (type_module_is(w, type, "concurrent.futures._base"))
                 return K_CONCURRENT;
         }
+        if (strcmp(name, "TimerHandle") == 0 && type_module_is(w, type, "asyncio.events"))
+            return K_TIMER;
         if (!mem_u64(w->m, type + TYPE_BASE, &type) || type == 0 ||
             !mem_u64(w->m, type + TYPE_NAME, &name_at) ||
             !read_cstr(w, name_at, name, sizeof(name)))

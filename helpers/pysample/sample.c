@@ -78,7 +78,8 @@ static bool contradicts(const struct session *s) {
 
 static bool read_all(struct session *s, uint64_t now) {
     mem_begin(&s->mem, now);
-    s->same = threadstate_before(&s->threads) && now - s->read_ns < FULL_NS;
+    s->same =
+        threadstate_before(&s->threads) && now - s->read_ns < FULL_NS && !tasks_due(&s->tasks, now);
     views_settle(&s->views);
     if (s->same)
         return true;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "tasks.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "buf.h"
 
@@ -11,6 +13,19 @@ enum {
     LOOK_NS = 200000000, /* between two looks for _asyncio in sys.modules */
     FULL_NS = 100000000, /* a full read at least so often, proven unchanged or not */
 };
+
+/* Whether a process is in the time namespace of this one: in another, its monotonic clock may be
+ * ahead or behind. A kernel without such namespaces has no links to tell. */
+static bool same_clock(pid_t pid) {
+    char path[64], own[64] = "", other[64] = "";
+    ssize_t n = readlink("/proc/self/ns/time", own, sizeof(own) - 1);
+
+    if (n < 0)
+        return errno == ENOENT;
+    (void)snprintf(path, sizeof(path), "/proc/%d/ns/time", (int)pid);
+    n = readlink(path, other, sizeof(other) - 1);
+    return n > 0 && strcmp(own, other) == 0;
+}
 
 void tasks_open(struct tasks *t, struct world *w, struct codes *codes, struct threads *threads,
                 struct texts *texts) {
@@ -28,6 +43,9 @@ void tasks_open(struct tasks *t, struct world *w, struct codes *codes, struct th
     t->current = xcalloc(t->cap_current, sizeof(*t->current));
     map_open(&t->by_addr);
     map_open(&t->by_key);
+    map_open(&t->queued);
+    t->next_due = UINT64_MAX;
+    t->timers = same_clock(w->m->pid);
     for (uint32_t r = 0; r <= R_POOL_IDLE; r++)
         t->markers[r] = text_id(texts, role_marker((enum role)r));
     t->marker_ready = text_id(texts, "[ready]");
@@ -47,6 +65,7 @@ void tasks_close(struct tasks *t) {
     free(t->current);
     map_close(&t->by_addr);
     map_close(&t->by_key);
+    map_close(&t->queued);
     *t = (struct tasks){0};
 }
 
@@ -135,7 +154,7 @@ struct task *task_add(struct tasks *t, uint64_t addr) {
 static void set_torn(struct tasks *t, struct task *k, uint32_t mark) {
     k->state = T_TORN;
     k->n = 0;
-    k->leaf = k->work = k->self = k->exec_frame = 0;
+    k->leaf = k->work = k->self = k->subject = k->exec_frame = 0;
     t->nchain = mark;
 }
 
@@ -160,7 +179,8 @@ static void take_task(struct tasks *t, uint64_t addr) {
     map_put(&t->by_addr, addr, t->n - 1);
 }
 
-static bool read_set(struct tasks *t, uint64_t set, bool weak) {
+bool each_in_set(struct tasks *t, uint64_t set,
+                 bool (*each)(struct tasks *t, uint64_t element, void *arg), void *arg) {
     uint64_t mask, table;
 
     if (py_kind(t->w, set) != K_SET || !mem_u64(t->w->m, set + SET_MASK, &mask) ||
@@ -169,21 +189,29 @@ static bool read_set(struct tasks *t, uint64_t set, bool weak) {
         return false;
     for (uint64_t i = 0; i <= mask; i++) {
         const uint8_t *p = mem_at(t->w->m, table + 16 * i, 16);
-        uint64_t key;
 
         if (!p)
             return false;
-        key = get64(p);
-        if (key == 0 || get64(p + 8) == UINT64_MAX)
+        if (get64(p) == 0 || get64(p + 8) == UINT64_MAX)
             continue;
-        if (weak) {
-            p = mem_at(t->w->m, key, WRAPPED + 8);
-            if (!p || py_kind(t->w, key) != K_WEAKREF || !mem_u64(t->w->m, key + WRAPPED, &key))
-                return false;
-        }
-        take_task(t, key);
+        if (!each(t, get64(p), arg))
+            return false;
     }
     return true;
+}
+
+static bool take_element(struct tasks *t, uint64_t element, void *arg) {
+    const bool *weak = arg;
+
+    if (*weak && (!mem_at(t->w->m, element, WRAPPED + 8) || py_kind(t->w, element) != K_WEAKREF ||
+                  !mem_u64(t->w->m, element + WRAPPED, &element)))
+        return false;
+    take_task(t, element);
+    return true;
+}
+
+static bool read_set(struct tasks *t, uint64_t set, bool weak) {
+    return each_in_set(t, set, take_element, &weak);
 }
 
 static void read_current(struct tasks *t, uint64_t dict) {
@@ -264,6 +292,37 @@ static bool unchanged(struct tasks *t, uint64_t now) {
     return same;
 }
 
+/* Whether a thread without an event loop has run, or ended, since the last sample. */
+static bool others_ran(const struct tasks *t) {
+    for (uint32_t i = 0; i < t->threads->n; i++) {
+        if (!t->threads->list[i].loop && !t->threads->list[i].same)
+            return true;
+    }
+    return t->threads->n != t->nthreads;
+}
+
+/* What can change although no event loop has run: a sleep is over, work is begun or done by a
+ * thread. */
+static void refresh(struct tasks *t, uint64_t now) {
+    bool works = t->nworks > 0 && others_ran(t);
+
+    if (now < t->next_due && !works)
+        return;
+    t->next_due = UINT64_MAX;
+    for (uint32_t i = 0; i < t->n; i++) {
+        struct task *k = &t->list[i];
+
+        if (k->state != T_WAITING)
+            continue;
+        if (works && k->work)
+            describe_work(t, k);
+        if (k->due && k->due <= now)
+            k->state = T_READY;
+        else if (k->due && k->due < t->next_due)
+            t->next_due = k->due;
+    }
+}
+
 static bool loop_runs(const struct threads *th, uint32_t interp) {
     for (uint32_t i = 0; i < th->n; i++) {
         if (th->list[i].loop && th->list[i].interp == interp)
@@ -275,8 +334,14 @@ static bool loop_runs(const struct threads *th, uint32_t interp) {
 void tasks_read(struct tasks *t, uint64_t now) {
     t->same = unchanged(t, now);
     if (t->same)
+        refresh(t, now);
+    t->nthreads = t->threads->n;
+    if (t->same)
         return;
     t->read_ns = now;
+    t->next_due = UINT64_MAX;
+    t->nworks = 0;
+    t->queued_read = false;
     t->n = t->ntasks = t->nchain = t->nedges = t->nkeys = t->ncurrent = 0;
     map_clear(&t->by_addr);
     map_clear(&t->by_key);
@@ -302,8 +367,8 @@ void tasks_read(struct tasks *t, uint64_t now) {
     t->ntasks = t->n;
     find_edges(t);
     mark_roots(t);
-    for (uint32_t i = 0; i < t->ntasks; i++) {
-        /* A plain future that stands for a task: shield. */
+    for (uint32_t i = 0; i < t->n; i++) {
+        /* A plain future that stands for a task: one that it ends by a callback. */
         if (t->list[i].child && t->list[i].marker == t->marker_future)
             t->list[i].marker = t->marker_task;
         if (t->list[i].state == T_RUNNING)

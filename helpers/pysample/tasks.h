@@ -12,7 +12,7 @@
 
 enum {
     TASKS_MAX = 1 << 18,
-    CHAIN_MAX = 512,
+    CHAIN_MAX = 1024, /* frames kept of a chain */
 };
 
 enum task_state {
@@ -29,14 +29,16 @@ struct task {
     uint64_t leaf;       /* the future it waits for, 0 = none known */
     uint64_t exec_frame; /* running: the frame where its coroutine continues on a thread's stack */
     uint64_t work;       /* waiting for an executor: the concurrent Future */
+    uint64_t due;        /* sleeping: until when (ns of CLOCK_MONOTONIC), 0 = not known */
     uint64_t self;       /* local 0 of the innermost frame, where its role needs it */
+    uint64_t subject;    /* what its wait is for: a set of futures, or the one behind a shield */
     uint64_t hash;       /* of the chain */
     uint64_t name;       /* the object */
     uint32_t first, n;   /* frame texts of the chain, outermost first */
     uint32_t marker;     /* text: what it waits for */
     uint32_t child, parent; /* first edge in each direction + 1 */
     uint32_t visit;
-    enum kind kind; /* K_FUTURE, K_GATHER: not a task, but awaited in a gather */
+    enum kind kind; /* a future that is no task: awaited by way of another */
     enum kind leaf_kind;
     enum role role; /* of the innermost frame */
     enum task_state state;
@@ -71,7 +73,7 @@ struct tasks {
     struct aio aio[INTERPS_MAX];
     uint32_t naio;
     struct task *list;
-    uint32_t n, cap, ntasks; /* list[ntasks..n) are futures within gathers */
+    uint32_t n, cap, ntasks; /* list[ntasks..n) are futures that are no tasks */
     uint32_t *chain;
     uint32_t nchain, cap_chain;
     struct edge *edges;
@@ -81,10 +83,16 @@ struct tasks {
     uint64_t *current; /* addresses of running tasks */
     uint32_t ncurrent, cap_current;
     struct addr_map by_addr, by_key;
+    struct addr_map queued; /* concurrent Futures in the queues of executors, and the queues */
+    bool queued_read;
     bool same;  /* proven unchanged since the last sample */
     bool exact; /* what is here was proven exact (set by the caller after threadstate_after) */
     uint32_t nloops;
-    uint64_t read_ns; /* when last read in full */
+    uint32_t nworks;   /* how many wait for an executor */
+    uint32_t nthreads; /* in the last sample */
+    bool timers;       /* the target's CLOCK_MONOTONIC is this process's */
+    uint64_t read_ns;  /* when last read in full */
+    uint64_t next_due; /* when the next sleep is over, UINT64_MAX = none */
     uint64_t retries, torn;
     uint32_t markers[64]; /* texts of roles */
     uint32_t marker_ready, marker_new, marker_future, marker_gather, marker_task, marker_queued,
@@ -99,8 +107,13 @@ void tasks_open(struct tasks *t, struct world *w, struct codes *codes, struct th
                 struct texts *texts);
 void tasks_close(struct tasks *t);
 
-/* Reads all tasks and edges, unless they are proven unchanged. `now` in ns, of any clock. */
+/* Reads all tasks and edges, unless they are proven unchanged. `now`: CLOCK_MONOTONIC, ns. */
 void tasks_read(struct tasks *t, uint64_t now);
+
+/* Whether a sleep has ended since, even if nothing in the process has run. */
+static inline bool tasks_due(const struct tasks *t, uint64_t now) {
+    return now >= t->next_due;
+}
 
 /* Checks the layouts of Task and Future against the live types, once _asyncio is imported. False:
  * they differ, `why` says how. True also while there is nothing to check; `*checked` tells. */
@@ -134,8 +147,15 @@ void each_callback(struct tasks *t, uint64_t fut, enum kind kind,
                    bool (*each)(struct tasks *t, uint64_t callback, void *arg), void *arg);
 /* Number of cells in the closure of a function, 0 = none; the tuple's items begin at *items. */
 uint64_t closure(struct tasks *t, uint64_t function, uint64_t *items);
-/* Sets marker, work and self by role, leaf and the innermost generator. */
-void describe_wait(struct tasks *t, struct task *k, uint64_t gen);
+/* By the state of the concurrent Future: marker, and whether its end has only to be noticed. */
+void describe_work(struct tasks *t, struct task *k);
+/* Sets marker, work, due, self and subject by role, leaf, the innermost generator and the one
+ * around it, and makes ready what waits for the event loop alone. */
+void describe_wait(struct tasks *t, struct task *k, uint64_t gen, uint64_t outer);
+/* Calls `each` with every element of a set until it returns false, which is then returned, as where
+ * the set cannot be read. */
+bool each_in_set(struct tasks *t, uint64_t set,
+                 bool (*each)(struct tasks *t, uint64_t element, void *arg), void *arg);
 
 /* Who awaits whom: children and parents of all tasks read. */
 void find_edges(struct tasks *t);

@@ -52,6 +52,7 @@ void views_open(struct views *v, struct texts *texts, struct threads *threads,
     v->interpreter = text_id(texts, "[interpreter]");
     v->gc = text_id(texts, "[gc]");
     v->idle = text_id(texts, "[idle]");
+    v->truncated = text_id(texts, "[truncated]");
     v->blocked_unknown = text_id(texts, "[state unknown]");
 }
 

@@ -286,6 +286,24 @@ asyncio.run(main())'
     equal "$(jq -r '.tasks[0].state' <<<"$output")" waiting
 }
 
+@test "a task group of anyio leads to its tasks" {
+    PYTHON=$(find_python 12)
+    PYTHON=${LOADER_ENV_PYTHON:-$PYTHON}
+    "$PYTHON" -c 'import anyio' || fail "no anyio for $PYTHON: set LOADER_ENV_PYTHON to the loader's"
+    program '
+import anyio, asyncio, sys
+async def waits(): await anyio.sleep(3600)
+async def main():
+    asyncio.get_running_loop().call_later(0.3, lambda: open(sys.argv[1], "w").close())
+    async with anyio.create_task_group() as group:
+        group.start_soon(waits, name="one")
+        group.start_soon(waits, name="two")
+anyio.run(main)'
+    run -0 --separate-stderr pysample --json "$PID"
+    equal "$(jq -r '.tasks as $all | .tasks[] | select(.waits_for == "[taskgroup]") | [.awaits[] as $i | $all[] | select(.id == $i) | .name] | sort | join(" ")' <<<"$output")" "one two"
+    equal "$(jq -r '[.tasks[] | select(.background)] | length' <<<"$output")" 0
+}
+
 @test "tasks that nothing awaits are apart under [background], and not in the wall view" {
     PYTHON=$(find_python 12)
     program '
@@ -372,6 +390,21 @@ loop.run_until_complete(asyncio.gather(one(), asyncio.gather(two(), done())))'
 }
 
 @test "a gather that is run until it is done is followed into its tasks" { each_python gather_root; }
+
+@test "a wall of hundreds of tasks, each awaiting the next, ends in [truncated]" {
+    PYTHON=$(find_python 12)
+    program '
+import asyncio, sys
+async def next_of(n):
+    if n: await asyncio.create_task(next_of(n - 1))
+    open(sys.argv[1], "w").close()
+    await asyncio.sleep(3600)
+async def main(): await next_of(300)
+asyncio.run(main())'
+    run -0 --separate-stderr pysample --duration 200ms "$PID"
+    run -0 grep -v '^#' <<<"$output"
+    matches "$output" ';main \(program.py:7\);(next_of \(program.py:4\);){201}\[truncated\] [0-9]+$'
+}
 
 @test "of a stack of thousands of frames the innermost are shown" {
     PYTHON=$(find_python 12)

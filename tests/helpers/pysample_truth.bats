@@ -40,11 +40,13 @@ split() {
 }
 
 lag() {
-    sampled lag.py "$DIR/truth" "$SECONDS_EACH"
+    sampled lag.py "$DIR/truth" "$SECONDS_EACH" "$1"
     checked lag "$DIR/truth" "$DIR/wall.folded"
 }
 
-@test "the share of event-loop lag is right to 1 percentage point" { each_python lag; }
+@test "the share of event-loop lag is right to 1 percentage point" { each_python lag future; }
+@test "the same where a sleep is over, while a task blocks the loop" { each_python lag timer; }
+@test "the same where a thread has done its work, while a task blocks the loop" { each_python lag thread; }
 
 gil() {
     sampled gil.py "$DIR/truth" "$SECONDS_EACH" 3
