@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "exporter.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,14 +74,17 @@ static void metrics(struct exporter *x, const struct http_request *r, struct htt
     a->body = page;
 }
 
-static bool is_ready(const struct exporter *x) {
+static bool is_ready(struct exporter *x) {
+    exporter_update(x);
     for (size_t i = 0; i < x->fleet.n; i++) {
         loader_read(x->fleet.loader[i]);
-        if (loader_source_up(x->fleet.loader[i], SOURCE_PROC) ||
+        /* One that has ended is shown to its end. */
+        if (loader_state(x->fleet.loader[i]) == LOADER_ENDED ||
+            loader_source_up(x->fleet.loader[i], SOURCE_PROC) ||
             loader_source_up(x->fleet.loader[i], SOURCE_MULTIPROCESS))
             return true;
     }
-    return x->fleet.watch != NULL;
+    return fleet_can_watch(&x->fleet);
 }
 
 static void answer(void *arg, const struct http_request *r, struct http_answer *a) {
@@ -173,6 +177,11 @@ void exporter_open(struct exporter *x, struct http_config *http) {
     const char *scheme = http->web->cert ? "https" : "http";
     char where[300];
 
+    /* Told now, and not when the last values are to be written. */
+    if (x->config->snapshot && !outfile_can_write(x->config->snapshot))
+        exit(EX_FAIL);
+    if (x->fleet.watch && !fleet_can_watch(&x->fleet))
+        warn("--watch %s: %s: not ready until it can be read", x->fleet.watch, strerror(errno));
     /* Left by one that was killed: nobody shall take them for this one's. */
     if (x->config->ready_file)
         (void)unlink(x->config->ready_file);

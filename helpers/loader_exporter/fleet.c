@@ -76,6 +76,14 @@ bool fleet_update(struct fleet *f) {
     return ended;
 }
 
+bool fleet_can_watch(const struct fleet *f) {
+    DIR *dir = f->watch ? opendir(f->watch) : NULL;
+
+    if (dir)
+        (void)closedir(dir);
+    return dir != NULL;
+}
+
 bool fleet_is_final(const struct fleet *f) {
     for (size_t i = 0; i < f->n; i++) {
         if (!loader_is_final(f->loader[i]))

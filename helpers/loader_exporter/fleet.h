@@ -34,6 +34,8 @@ void fleet_free(struct fleet *f);
 /* Looks which loaders there are and whether they run. True when one has come to its end in this
  * call. */
 bool fleet_update(struct fleet *f);
+/* True when the watched folder can be read. */
+bool fleet_can_watch(const struct fleet *f);
 /* True when every loader has ended for good. Never with a watched folder. */
 bool fleet_is_final(const struct fleet *f);
 

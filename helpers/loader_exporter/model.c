@@ -29,7 +29,8 @@ struct model_family {
     struct text help;
     enum db_type type;
     enum db_mode mode;
-    bool of_now; /* says nothing any more when its processes are gone */
+    bool is_ours; /* has a name that only the exporter writes */
+    bool of_now;  /* says nothing any more when its processes are gone */
     struct group *first, *last;
 };
 
@@ -105,12 +106,24 @@ static bool parse_le(struct text text, double *le) {
            !memchr(copy, 'X', text.len);
 }
 
+static bool begins_with(struct text name, const char *prefix) {
+    return name.len >= strlen(prefix) && memcmp(name.p, prefix, strlen(prefix)) == 0;
+}
+
+/* Beside the exporter's own series those of a file would stand twice on the page, and Prometheus
+ * would refuse all of it. */
+static bool is_ours(struct text family) {
+    return begins_with(family, "loader_exporter_") ||
+           begins_with(family, "qdrant_loader_process_") ||
+           begins_with(family, "qdrant_loader_run_") ||
+           (begins_with(family, "qdrant_loader_up") && family.len == strlen("qdrant_loader_up"));
+}
+
 static bool is_of_now(const struct db_name *db, struct text family) {
     if (db->type != DB_GAUGE || db->live)
         return db->type == DB_GAUGE;
     for (size_t i = 0; i < sizeof(gauges_of_now) / sizeof(gauges_of_now[0]); i++) {
-        if (strlen(gauges_of_now[i]) == family.len &&
-            memcmp(gauges_of_now[i], family.p, family.len) == 0)
+        if (begins_with(family, gauges_of_now[i]) && family.len == strlen(gauges_of_now[i]))
             return true;
     }
     return false;
@@ -131,14 +144,14 @@ static struct model_family *family_of(struct model *m, const struct db_name *db,
                             .len = key->help.len};
     f->type = db->type;
     f->mode = db->mode;
+    f->is_ours = is_ours(key->family);
     f->of_now = is_of_now(db, key->family);
     if (m->last)
         m->last->next = f;
     else
         m->first = f;
     m->last = f;
-    if (f->name_len >= strlen(SHIM_PREFIX) &&
-        memcmp(f->name, SHIM_PREFIX, strlen(SHIM_PREFIX)) == 0)
+    if (begins_with(key->family, SHIM_PREFIX))
         m->has_shim = true;
     return f;
 }
@@ -392,7 +405,9 @@ size_t model_write(const struct model *m, struct page *page, bool snapshot) {
     for (const struct model_family *f = m->first; f; f = f->next) {
         struct page_family *to;
 
-        if (snapshot && f->of_now)
+        if (f->is_ours)
+            refused++;
+        if (f->is_ours || (snapshot && f->of_now))
             continue;
         to = page_family(page, f->name, f->name_len, page_type_of[f->type], f->help.p, f->help.len);
 

@@ -29,7 +29,7 @@ struct multiproc_stats {
     /* Since the start, one for each reading that met it. */
     uint64_t file_fault[DB_FAULTS];
     uint64_t entry_fault[ENTRY_FAULTS];
-    uint64_t refused; /* families whose names the page had already */
+    uint64_t refused; /* families whose names the page had already, or are the exporter's */
 };
 
 /* `loader`: value of the label `loader` of all series, or NULL. `procfd`: /proc, to tell dead

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "buf.h"
@@ -36,7 +37,8 @@ bool outfile_write(const char *file, const char *data, size_t len) {
     buf_add(&beside, file, dir);
     buf_printf(&beside, ".%s.%d.new", file + dir, (int)getpid());
     fd = open(beside.data, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-    good = fd >= 0 && write_all(fd, data, len);
+    /* For those who read it, whatever the umask. */
+    good = fd >= 0 && fchmod(fd, 0644) == 0 && write_all(fd, data, len);
     if (fd >= 0 && close(fd) != 0)
         good = false;
     if (good && rename(beside.data, file) != 0)
@@ -46,6 +48,22 @@ bool outfile_write(const char *file, const char *data, size_t len) {
         (void)unlink(beside.data);
     }
     buf_free(&beside);
+    return good;
+}
+
+bool outfile_can_write(const char *file) {
+    const char *slash = strrchr(file, '/');
+    struct buf dir = {0};
+    bool good;
+
+    if (slash)
+        buf_add(&dir, file, (size_t)(slash - file) + 1);
+    else
+        buf_adds(&dir, ".");
+    good = access(dir.data, W_OK | X_OK) == 0;
+    if (!good)
+        warn("%s:", file);
+    buf_free(&dir);
     return good;
 }
 

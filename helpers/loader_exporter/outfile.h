@@ -10,6 +10,9 @@
 /* Replaces `file` by `len` bytes, whole or not at all. False, with a message, when that fails. */
 bool outfile_write(const char *file, const char *data, size_t len);
 
+/* False, with a message, when its folder is none, or one that nothing can be written to. */
+bool outfile_can_write(const char *file);
+
 /* Removes `file` if it still has these bytes: it may have become another program's. */
 void outfile_remove(const char *file, const char *data, size_t len);
 

@@ -75,9 +75,9 @@ static void write_faults(const struct self *self, const struct fleet *fleet, str
                "Readings that met a file which is not read, or not to its end.");
     struct page_family *entries = family(page, "loader_exporter_bad_entries", PAGE_COUNTER,
                                          "Readings that met an entry which is left out.");
-    struct page_family *refused =
-        family(page, "loader_exporter_refused_families", PAGE_COUNTER,
-               "Families left out because the page had their name already.");
+    struct page_family *refused = family(
+        page, "loader_exporter_refused_families", PAGE_COUNTER,
+        "Families left out because their name was on the page already, or is the exporter's.");
 
     for (size_t i = 0; i < fleet->n; i++) {
         const struct multiproc_stats *stats = loader_files(fleet->loader[i]);

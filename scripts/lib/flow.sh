@@ -224,7 +224,8 @@ run_finish() {
     local status=$1
     ((TOOL_FAILED == 0)) || status=3
     [[ -z $STOPPED ]] || status=$(signal_status)
-    run_set state "$( ((TOOL_FAILED)) && echo failed || echo "done")" ended "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" exit_status "$status"
+    [[ -z $STOPPED ]] || run_set stopped "SIG$STOPPED"
+    run_set state "$( ((TOOL_FAILED)) && echo failed || echo "${END_STATE:-done}")" ended "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" exit_status "$status"
     report_write
     cat "$RUN/summary.md" >&2
     printf '%s\n' "$RUN"

@@ -218,6 +218,7 @@ metrics_end() {
     while [[ -n $EXPORTER && ! -s $SNAPSHOT ]] && alive "$EXPORTER" && ((SECONDS < deadline)); do pause 0.02; done
     if [[ -n $EXPORTER && ! -s $SNAPSHOT ]] && ! alive "$EXPORTER"; then exporter_lost 'the loader has ended'; fi
     [[ -s $SNAPSHOT ]] || snapshot_without_exporter
+    counts_of_shim
     metrics_times
 }
 
@@ -228,6 +229,18 @@ snapshot_without_exporter() {
     if [[ -n $PID ]] && ! target_alive; then return 0; fi
     loader_exporter "${sources[@]}" --once --snapshot "$SNAPSHOT" 2>>"$RUN/log/exporter.log" ||
         tool_failed exporter-failed "no metrics.prom: $(exporter_last_words)"
+}
+
+# counts_of_shim: what a loader that was killed or stopped did not come to say itself was counted all the same.
+counts_of_shim() {
+    [[ $(run_get chunks) == n/a || $(run_get documents) == n/a ]] || return 0
+    local documents chunks embed upsert
+    documents=$(series_sum qdrant_loader_documents_total 'state="succeeded"')
+    chunks=$(series_sum qdrant_loader_chunks_total 'state="upserted"')
+    [[ $documents != n/a && $chunks != n/a ]] || return 0
+    embed=$(series_sum qdrant_loader_chunks_total 'state="embed_failed"')
+    upsert=$(series_sum qdrant_loader_chunks_total 'state="upsert_failed"')
+    run_set documents "$documents" chunks "$chunks" chunks_failed "$((${embed/n\/a/0} + ${upsert/n\/a/0}))" counted_by shim
 }
 
 # exporter_end: it writes the last values and takes its announcement back.
@@ -301,13 +314,18 @@ metrics_linger() {
             esac
         fi
     fi
+    [[ -z $STOPPED ]] || run_set metrics_scraped stopped
     exporter_end
+    # The last line of the wait is not to stand before what comes.
+    live_clear
 }
 
 # metrics_finish: exits with the verdict, as profile_finish does.
 metrics_finish() {
     local status=0
     signals_ignored
+    # An ingest is not a profile, of which any part will do.
+    [[ -z $STOPPED ]] || END_STATE=interrupted
     if [[ -z $PID ]]; then
         target_verdict || status=$?
         if ((status)) && [[ -z $STOPPED ]]; then
@@ -366,8 +384,11 @@ metrics_summary() {
         printf '# metrics\n\n'
         printf 'Wall %s s, CPU %s s; %s documents, %s chunks, %s failed' "$(run_get wall_s)" "$(run_get cpu_s)" "$(run_get documents)" \
             "$(run_get chunks)" "$(run_get chunks_failed)"
+        [[ $(run_get counted_by) != shim ]] || printf ', as counted inside the loader until it ended'
         [[ $(run_get qdrant_points) == n/a ]] || printf '; Qdrant holds %s points' "$(run_get qdrant_points)"
-        printf '.\nLoader exit status %s. Peak RSS %s MiB.\n' "$(run_get loader_exit_status)" \
+        printf '.\n'
+        if [[ $(run_get state) == interrupted ]]; then printf 'The run was stopped before its end (%s).\n' "$(run_get stopped | sed 's#^n/a$#its script was killed#')"; fi
+        printf 'Loader exit status %s. Peak RSS %s MiB.\n' "$(run_get loader_exit_status)" \
             "$(series_sum qdrant_loader_process_resident_memory_peak_bytes | awk '{ print ($1 == "n/a" ? $1 : int($1 / 1048576)) }')"
         if [[ -s $RUN/metrics.prom ]]; then
             metrics_counts
@@ -393,6 +414,8 @@ metrics_summary() {
         case $(run_get metrics_scraped) in
             yes) printf '* The last values were scraped twice after the end.\n' ;;
             no) printf '* The last values were not scraped twice before LINGER was over: no Prometheus has seen the exact totals.\n' ;;
+            stopped) printf '* The run was stopped, so that nobody was waited for to scrape the last values.\n' ;;
+            'wait ended') printf '* The wait was ended before the last values were scraped twice.\n' ;;
             *) printf '* Whether the last values were scraped twice is n/a.\n' ;;
         esac
         [[ $(run_get metrics_textfile) == n/a ]] || printf '* For the textfile collector: %s\n' "$(run_get metrics_textfile)"

@@ -38,10 +38,13 @@ target_check() {
     fi
 }
 
-# target_prepare: what a launch needs and may have to be built first: LOADER_CMD, the user's own (LOADER, or a LOADER_PYTHON that
+# target_prepare: the loader that PID names, or what a launch needs and may have to be built first: LOADER_CMD, the user's own (LOADER, or a LOADER_PYTHON that
 # has the loader), else the cached one; the corpus and the model of the stand-ins.
 target_prepare() {
-    [[ -z $PID ]] || return 0
+    if [[ -n $PID ]]; then
+        target_find "$PID"
+        return
+    fi
     if [[ -n $LOADER ]]; then
         :
     elif [[ -n $LOADER_PYTHON ]] && has_loader "$LOADER_PYTHON"; then
@@ -119,11 +122,8 @@ target_launch() {
 target_find() {
     local found status=0
     if [[ $1 == find ]]; then
-        # Its advice is an option of its own; here it is a variable of make.
-        found=$({
-            pidfind 2>&1 >&3 | sed 's/ with --pid PID/ with PID=N/' >&2
-            exit "${PIPESTATUS[0]}"
-        } 3>&1) || status=$?
+        target_find_several
+        found=$(pidfind) || status=$?
     elif [[ $1 =~ ^[1-9][0-9]*$ ]]; then
         found=$(pidfind --pid "$1" --wait 10s) || status=$?
     else
@@ -137,9 +137,18 @@ target_find() {
     read -r LOADER_PID LOADER_START LOADER_WORDS <<<"$found"
 }
 
-# target_attach: the loader that PID names, and its workspace.
+# target_find_several: leaves when several loaders run, with pidfind's table of them and what to say here.
+target_find_several() {
+    local found table
+    found=$(pidfind --all 2>/dev/null) || return 0
+    [[ $found == *$'\n'* ]] || return 0
+    table=$(pidfind 2>&1 >/dev/null) || :
+    printf '%s\n' "$table" | sed 1d >&2
+    die 3 several-loaders "$(wc -l <<<"$found") loaders run (above): give one of them, make $SELF PID=${found%% *}"
+}
+
+# target_attach: the loader that target_prepare has found, and its workspace.
 target_attach() {
-    target_find "$PID"
     WORKSPACE_DIR=$(workspace_of "$LOADER_PID")
     secrets_collect "$WORKSPACE_DIR/config.yaml" "$WORKSPACE_DIR/.env"
     run_set attached attached pid "$LOADER_PID" command "$LOADER_WORDS"

@@ -258,6 +258,9 @@ target_ends() {
     run -1 grep -E '^qdrant_(loader_(stage_in_flight|requests_in_flight|backlog_chunks|backlog_documents|rate_limit_waiting|process_processes)|chunk_queue_size|cpu_usage_percent)[{ ]' "$RUN/metrics.prom"
     value "$RUN/metrics.prom" 'qdrant_loader_backlog_chunks_peak{between="chunk_embed"}'
     matches "$(curl -sf "$GATEWAY/metrics")" 'qdrant_loader_run_exit_code\{[^}]*\} 137'
+    # It could not say itself what it had done.
+    matches "$(<"$RUN/summary.md")" "; [0-9]+ documents, $(value "$RUN/metrics.prom" 'qdrant_loader_chunks_total{state="upserted"}') chunks, 0 failed, as counted inside the loader until it ended"
+    equal "$(jq -c '[.chunks, .counted_by]' "$RUN/run.json")" "[$(value "$RUN/metrics.prom" 'qdrant_loader_chunks_total{state="upserted"}'),\"shim\"]"
     # The wait ended by its deadline.
     equal "$(jq -r .metrics_scraped "$RUN/run.json")" no
     matches "$(<"$RUN/summary.md")" 'not scraped twice before LINGER was over'
@@ -298,6 +301,9 @@ target_ends() {
     (($(value "$RUN/metrics.prom" 'qdrant_loader_chunks_total{state="upserted"}') > 0))
     value "$RUN/metrics.prom" qdrant_loader_run_exit_code
     matches "$(<"$RUN/summary.md")" 'Per stage, as counted inside the loader'
+    matches "$(<"$RUN/summary.md")" 'The run was stopped before its end \(SIGINT\)'
+    matches "$(<"$RUN/summary.md")" 'nobody was waited for'
+    equal "$(jq -c '[.state, .stopped, .exit_status, .metrics_scraped]' "$RUN/run.json")" '["interrupted","SIGINT",130,"stopped"]'
     equal "$(find "$FILE_SD" -type f)" ''
 }
 
@@ -348,6 +354,47 @@ target_ends() {
     # The last page says that it has ended, and nothing is under way any more.
     equal "$(value "$RUN/metrics.prom" qdrant_loader_up)" 0
     run -1 grep '^qdrant_loader_stage_in_flight' "$RUN/metrics.prom"
+}
+
+@test "several loaders and none: what to do, and no run folder" {
+    local n one two
+    mkdir "$BATS_TEST_TMPDIR/ws one" "$BATS_TEST_TMPDIR/ws two"
+    for n in one two; do
+        (cd "$BATS_TEST_TMPDIR/ws $n" && PYTHONPATH=$FIXTURES/loader-shape exec python3 -m qdrant_loader.cli ingest) >/dev/null 2>&1 3>&- &
+        printf -v "$n" %s $!
+    done
+    until_true 20 test -e "$BATS_TEST_TMPDIR/ws one/ready" -a -e "$BATS_TEST_TMPDIR/ws two/ready"
+    run --separate-stderr env PID=find "$ROOT/scripts/metrics"
+    kill -KILL "$one" "$two"
+    wait "$one" "$two" || :
+    equal "$status" 3
+    matches "$stderr" "$one .*ws one"
+    matches "$stderr" "several-loaders\\] [0-9]+ loaders run \(above\): give one of them, make metrics PID=[0-9]+"
+    [[ $stderr != *'--pid PID'* && $stderr != *'Is it running'* ]]
+    run -3 env PID="$one" "$ROOT/scripts/metrics"
+    matches "$output" 'no-loader-process'
+    equal "$(find "$RESULTS" -mindepth 1 2>/dev/null)" ''
+}
+
+@test "on a terminal the summary begins on a line of its own" {
+    mkdir -p "$BATS_TEST_TMPDIR/run/log"
+    : >"$BATS_TEST_TMPDIR/run/log/exporter.log"
+    cat >"$BATS_TEST_TMPDIR/lingers" <<'X'
+. "$ROOT/scripts/lib/common.sh"
+. "$ROOT/scripts/lib/run.sh"
+. "$ROOT/scripts/lib/flow.sh"
+. "$ROOT/scripts/lib/metrics.sh"
+RUN=$BATS_TEST_TMPDIR/run
+URL=http://127.0.0.1/metrics LINGER=5
+sleep 0.5 &
+EXPORTER=$!
+metrics_linger
+printf '# metrics\n' >&2
+X
+    run -0 script -qec "bash '$BATS_TEST_TMPDIR/lingers'" /dev/null
+    matches "$output" 'serving the last values at'
+    # The line is wiped before.
+    matches "$output" $'\r\x1b\\[K# metrics'
 }
 
 @test "a taken port is exit 3 with the next step, before anything is started" {

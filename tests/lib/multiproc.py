@@ -113,6 +113,13 @@ RAW: dict[str, Callable[[], bytes]] = {
         entry(key("qdrant_memory_usage_percent", "qdrant_memory_usage_percent"), 60.0),
         entry(key("other", "other"), 4.0),
     ),
+    "ours": lambda: db(
+        *(
+            entry(key(name, name), 3.0)
+            for name in ("qdrant_loader_up", "qdrant_loader_run_exit_code", "qdrant_loader_process_threads", "loader_exporter_x")
+        ),
+        entry(key("qdrant_loader_upper", "qdrant_loader_upper"), 3.0),
+    ),
     "peak": lambda: db(entry(key("qdrant_loader_backlog_chunks_peak", "qdrant_loader_backlog_chunks_peak"), 7.0)),
     "good-as-gauge": lambda: db(entry(key("good", "good"), 4.0)),
     "summary-clash": lambda: db(entry(key("good_total", "good_total_count"), 1), entry(key("good_total", "good_total_sum"), 2)),

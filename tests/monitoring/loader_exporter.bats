@@ -104,6 +104,26 @@ status_of() {
     equal "$(status_of "http://$ADDR/-/healthy")" 200
 }
 
+@test "a watched folder that is not there is told, and not ready until it is; a loader that has ended is" {
+    local watch=$BATS_TEST_TMPDIR/watch
+    start --watch "$watch"
+    equal "$(head -n 1 "$LOG")" "loader_exporter: --watch $watch: No such file or directory: not ready until it can be read"
+    equal "$(status_of "http://$ADDR/-/ready")" 503
+    mkdir "$watch"
+    equal "$(status_of "http://$ADDR/-/ready")" 200
+    stop
+    sleep 1000 3>&- &
+    STARTED+=("$!")
+    printf '%d\n' "$!" >"$BATS_TEST_TMPDIR/pid"
+    start --pid-file "$BATS_TEST_TMPDIR/pid"
+    equal "$(status_of "http://$ADDR/-/ready")" 200
+    kill -9 "${STARTED[0]}"
+    wait "${STARTED[0]}" || :
+    until_true 5 shows qdrant_loader_up 0.0
+    # Its end is still to be scraped.
+    equal "$(status_of "http://$ADDR/-/ready")" 200
+}
+
 @test "only GET and HEAD are taken" {
     start --multiproc-dir "$DIR"
     equal "$(status_of -X POST --data x "http://$ADDR/metrics")" 405
@@ -456,6 +476,12 @@ sys.stdin.read()' --api-key hunter2-in-arguments <"$BATS_TEST_TMPDIR/in" >"$BATS
     start --multiproc-dir "$DIR" --file-sd "$sd" --file-sd-label 'run=2026 "x"' --file-sd-label job=loader
     equal "$(jq -c . "$sd")" "[{\"targets\":[\"$ADDR\"],\"labels\":{\"__scheme__\":\"http\",\"__metrics_path__\":\"/metrics\",\"run\":\"2026 \\\"x\\\"\",\"job\":\"loader\"}}]"
     equal "$(find "$BATS_TEST_TMPDIR" -name '.sd.json*')" ''
+    stop
+    [[ ! -e $sd ]]
+    # Prometheus is another user.
+    umask 077
+    start --multiproc-dir "$DIR" --file-sd "$sd"
+    equal "$(stat -c %a "$sd")" 644
     stop
     [[ ! -e $sd ]]
 }

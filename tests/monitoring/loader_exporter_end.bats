@@ -202,9 +202,17 @@ is_over() {
     run -3 loader_exporter --multiproc-dir "$DIR" --once --snapshot "$BATS_TEST_TMPDIR/none/x.prom"
 }
 
+@test "a snapshot that could never be written is exit 3 at the start" {
+    loader
+    run -3 --separate-stderr timeout 10 loader_exporter --web.listen-address 127.0.0.1:0 --pid-file "$PID_FILE" --snapshot "$BATS_TEST_TMPDIR/none/x.prom"
+    equal "$stderr" "loader_exporter: $BATS_TEST_TMPDIR/none/x.prom: No such file or directory"
+}
+
 @test "a snapshot that cannot be written is exit 3, and the scrapes go on before" {
     loader
+    mkdir "$BATS_TEST_TMPDIR/none"
     start --multiproc-dir "$DIR" --pid-file "$PID_FILE" --snapshot "$BATS_TEST_TMPDIR/none/x.prom" --linger 20 --linger-scrapes 1
+    rmdir "$BATS_TEST_TMPDIR/none"
     end_loader
     until_true 5 is_over
     grep -q "x.prom: No such file or directory" "$LOG"

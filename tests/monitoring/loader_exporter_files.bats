@@ -363,6 +363,24 @@ m.CPU_USAGE.set(12.5)'
     equal "$(value 'loader_exporter_source_up{source="multiprocess"}')" 0.0
 }
 
+@test "families with the exporter's own names are refused and counted, and stand on the page once" {
+    local name
+    raw counter_1.db good
+    raw gauge_sum_1.db ours
+    page --pid $$
+    for name in qdrant_loader_up qdrant_loader_process_threads; do
+        equal "$(grep -c "^$name " "$PAGE")" 1 "$name"
+        run ! grep -x "$name 3.0" "$PAGE"
+    done
+    equal "$(value qdrant_loader_up)" 1.0
+    run -1 grep -E '^(qdrant_loader_run_exit_code|loader_exporter_x)' "$PAGE"
+    equal "$(value loader_exporter_refused_families_total)" 4.0
+    # A name that only begins so is somebody else's.
+    equal "$(value qdrant_loader_upper)" 3.0
+    equal "$(value good_total)" 7.0
+    run -0 promtool check metrics <"$PAGE"
+}
+
 @test "the shim's families are a source of their own" {
     page
     equal "$(value 'loader_exporter_source_up{source="shim"}')" 0.0

@@ -385,6 +385,10 @@ PY
     run -0 value 'qdrant_loader_stage_errors_total{stage="chunk",type="TimeoutError"}' 'qdrant_loader_documents_total{state="chunk_failed"}' \
         'qdrant_loader_stage_in_flight{stage="chunk"}'
     equal "${lines[*]}" '1 1 0'
+    # Its thread went on, and has done all that it was asked for.
+    run -0 value 'qdrant_loader_stage_calls_total{stage="chunk"}' 'qdrant_loader_stage_successes_total{stage="chunk"}' \
+        'qdrant_loader_documents_total{state="chunked"}'
+    equal "${lines[*]}" '1 1 0'
 }
 
 @test "a call inside a call of its stage is part of it, and its error is the outer one's" {

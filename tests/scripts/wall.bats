@@ -63,21 +63,6 @@ subtitle() {
     equal "$output" '810 samples at 99.9 of 100 Hz, 1 missed; 8.1 s'
 }
 
-@test "of several loaders make is told to choose one by its own variable" {
-    run -3 --separate-stderr bash -c '. "$ROOT/scripts/lib/common.sh"; for part in env run tools target; do . "$ROOT/scripts/lib/$part.sh"; done
-        pidfind() {
-            printf "%s\n" "pidfind: 2 are running: choose one with --pid PID, or end the others" "4711 ingest" >&2
-            return 3
-        }
-        target_find find'
-    equal "${stderr_lines[0]}" "pidfind: 2 are running: choose one with PID=N, or end the others"
-    equal "${stderr_lines[1]}" "4711 ingest"
-    run -0 --separate-stderr bash -c '. "$ROOT/scripts/lib/common.sh"; for part in env run tools target; do . "$ROOT/scripts/lib/$part.sh"; done
-        pidfind() { echo "4711 123 ingest"; }
-        target_find find && echo "$LOADER_PID $LOADER_START $LOADER_WORDS"'
-    equal "$output" "4711 123 ingest"
-}
-
 @test "the seconds of a loader that ran already are not called the wall time of the profile" {
     jq -n '{target: "profile-wall", attached: "attached", wall_s: 32.3, cpu_s: 8}' >"$RUN/run.json"
     run -0 --separate-stderr bash -c '. "$ROOT/scripts/lib/common.sh"; for part in env run tools flow report wall; do . "$ROOT/scripts/lib/$part.sh"; done; report_write'
