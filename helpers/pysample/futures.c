@@ -179,7 +179,7 @@ static void queued_in(struct tasks *t, uint64_t queue) {
         items = get64(p + SQ_RING_ITEMS);
         cap = get64(p + SQ_RING_CAP);
         end = begin + get64(p + SQ_RING_USED);
-        if (cap == 0 || begin >= cap)
+        if (begin >= cap || end - begin > cap)
             return;
     }
     for (uint64_t i = begin; i < end && i - begin < TASKS_MAX; i++) {
