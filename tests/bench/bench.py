@@ -69,3 +69,8 @@ def row(figure: str, value: float, unit: str, bar: str) -> None:
     relation, limit = bar.split()
     good = {"<=": value <= float(limit), ">=": value >= float(limit)}[relation]
     print(f"{figure}\t{value:.4g}\t{unit}\t{bar}\t{'ok' if good else 'short'}", flush=True)
+
+
+def told(figure: str, value: float, unit: str) -> None:
+    """Prints a row of a figure that has no bar: it is the machine's as much as the program's."""
+    print(f"{figure}\t{value:.4g}\t{unit}\t-\t-", flush=True)

@@ -26,6 +26,17 @@ bench() { env -u RESULTS "$@" "$tree/scripts/bench-helpers"; }
 
 figures() { cut -f 1,2 "$tree/results/bench/helpers.tsv" | sort | tr '\t\n' '= '; }
 
+@test "a figure without a bar is in the table, and is not judged" {
+    local told='import sys; sys.path.insert(0, sys.argv[1]); import bench; bench.told("one_told", 257.31, "us")'
+    run -0 python3 -B -c "$told" "$ROOT/tests/bench"
+    equal "$output" $'one_told\t257.3\tus\t-\t-'
+    benchmark one "${output//$'\t'/\\t}" 'one_size\t0.5\tratio\t<= 1\tok'
+    run -0 --separate-stderr bench ONLY=one
+    equal "$(figures)" 'figure=value one_size=0.5 one_told=257.3 '
+    # Those of the exporter that say what a scrape costs in use.
+    equal "$(grep -cE '^    told\(f?"exporter_us_' "$ROOT/tests/bench/loader_exporter.py")" 3
+}
+
 @test "ONLY replaces that helper's rows and keeps the others, whose shortness it does not judge" {
     run -1 --separate-stderr bench
     matches "$stderr" 'short of the bar: two_time'
