@@ -209,7 +209,7 @@ target_ends() {
     cp "$FILE_SD"/*.json "$BATS_TEST_TMPDIR/seen"
     kill -TERM "${pids[@]}"
     wait "${pids[@]}" || :
-    equal "$(ls "$BATS_TEST_TMPDIR"/one "$BATS_TEST_TMPDIR"/two | grep -c 2026-11-24T08-15-02Z-metrics)" 2
+    equal "$(find "$BATS_TEST_TMPDIR/one" "$BATS_TEST_TMPDIR/two" -name 2026-11-24T08-15-02Z-metrics | wc -l)" 2
     equal "$(jq -r '.[0].labels.run' "$BATS_TEST_TMPDIR"/seen/*.json | sort -u | grep -c ^2026-11-24T08-15-02Z-metrics-)" 2
     equal "$(find "$FILE_SD" -type f)" ''
     until_true 20 nothing_left
