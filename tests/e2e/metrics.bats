@@ -75,7 +75,7 @@ teardown() {
 gateway_start() {
     local port
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-    prometheus-pushgateway --web.listen-address="127.0.0.1:$port" >"$BATS_TEST_TMPDIR/gateway.log" 2>&1 3>&- &
+    prometheus-pushgateway --web.listen-address="127.0.0.1:$port" --log.level=debug >"$BATS_TEST_TMPDIR/gateway.log" 2>&1 3>&- &
     GATEWAY_PID=$!
     GATEWAY=http://127.0.0.1:$port
     until_true 20 curl -sf -o /dev/null "$GATEWAY/-/ready"
@@ -209,7 +209,7 @@ target_ends() {
     cp "$FILE_SD"/*.json "$BATS_TEST_TMPDIR/seen"
     kill -TERM "${pids[@]}"
     wait "${pids[@]}" || :
-    equal "$(compgen -G "$BATS_TEST_TMPDIR/*/2026-11-24T08-15-02Z-metrics*" | wc -l)" 2
+    equal "$(find "$BATS_TEST_TMPDIR/one" "$BATS_TEST_TMPDIR/two" -name 2026-11-24T08-15-02Z-metrics | wc -l)" 2
     equal "$(jq -r '.[0].labels.run' "$BATS_TEST_TMPDIR"/seen/*.json | sort -u | grep -c ^2026-11-24T08-15-02Z-metrics-)" 2
     equal "$(find "$FILE_SD" -type f)" ''
     until_true 20 nothing_left

@@ -6,6 +6,12 @@ load ../lib/common
 : "${LOADER_ENV_PYTHON:?the Python of the loader environment, which has PyYAML; scripts/test sets it}"
 : "${UVLOOP_PYTHON:?the Python of the test environment, which has the schemas of Kubernetes; scripts/test sets it}"
 
+teardown() {
+    local pid
+    # What a test that failed has left.
+    for pid in ${loader-} ${waiting-}; do kill -TERM "$pid" 2>/dev/null || :; done
+}
+
 # yaml: the Python program on standard input, in docs/monitoring, with load(FILE) for YAML.
 yaml() {
     {
@@ -97,7 +103,7 @@ PY
 }
 
 @test "the container with the profilers stays as long as the loader, by what procrun writes, and no longer" {
-    local wait result=$BATS_TEST_TMPDIR/result.tsv waiting loader
+    local wait result=$BATS_TEST_TMPDIR/result.tsv
     run -0 yaml <<'PY'
 patch, = load("kubernetes/profile-patch.yaml")["spec"]["template"]["spec"]["containers"]
 assert patch["command"][:2] == ["sh", "-c"]
