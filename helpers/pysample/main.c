@@ -256,10 +256,13 @@ static bool close_outputs(void) {
     return good;
 }
 
-/* To a process that runs already, or not at all. */
+/* To a process that runs already. */
 static void attach(struct session *s) {
     enum attach got = session_attach(s);
 
+    /* It was started just now: the recorder attaches as soon as its interpreter is ready. */
+    if (got == A_NOT_YET && s->layout && opts.mode == RECORD)
+        return;
     if (got == A_DENIED) {
         rights_explain(s, false);
         exit(EX_FAIL);

@@ -97,14 +97,24 @@ bool session_alive(const struct session *s) {
            st.starttime == s->starttime;
 }
 
+/* A process that ends has given its memory back before it is a zombie. Linux 6.18 and what took the
+ * change over then refuse it to everybody without CAP_SYS_PTRACE. */
+static bool has_memory(const struct session *s) {
+    char text[64];
+
+    return proc_read(s->procfd, "statm", text, sizeof(text)) <= 0 || strncmp(text, "0 ", 2) != 0;
+}
+
 static enum attach denied_or(struct session *s, enum attach other) {
-    if (!session_alive(s)) {
+    int error = errno;
+
+    if (!session_alive(s) || !has_memory(s)) {
         (void)snprintf(s->why, sizeof(s->why), "the process has ended");
         return A_GONE;
     }
-    if (errno == EACCES || errno == EPERM) {
+    if (error == EACCES || error == EPERM) {
         (void)snprintf(s->why, sizeof(s->why), "not allowed to read its memory: %s",
-                       strerror(errno));
+                       strerror(error));
         return A_DENIED;
     }
     return other;

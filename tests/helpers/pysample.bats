@@ -736,6 +736,19 @@ fixed() {
     echo "# with ${FIXED[*]}" >&3
 }
 
+@test "a program whose interpreter is not ready yet is sampled as soon as it is" {
+    PYTHON=$(find_python 12)
+    printf '%s\n' '#include <time.h>' '#include <stdlib.h>' '#include <fcntl.h>' \
+        '__attribute__((constructor)) static void late(void) {' \
+        '    (void)creat(getenv("BEFORE"), 0600); nanosleep(&(struct timespec){.tv_sec = 1}, NULL); }' >"$DIR/late.c"
+    cc -shared -fPIC -o "$DIR/late.so" "$DIR/late.c"
+    echo 'import time; time.sleep(1.5)' >"$DIR/program.py"
+    start env BEFORE="$DIR/before" LD_PRELOAD="$DIR/late.so" "$PYTHON" "$DIR/program.py"
+    until_true 10 test -e "$DIR/before"
+    run -0 --separate-stderr timeout 20 pysample --wall "$DIR/wall" "$PID"
+    matches "$(<"$DIR/wall")" '<module> \(program.py:1\);\[blocked: clock_nanosleep\] 1[45]'
+}
+
 @test "a process that is not there is a failure" {
     run -3 --separate-stderr pysample 4194303
     equal "$stderr" "pysample: 4194303: no such process"
