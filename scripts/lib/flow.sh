@@ -144,15 +144,15 @@ mib() {
 profile_end() {
     if [[ -z $PID ]]; then
         if [[ -n $STOPPED ]]; then
-            end_process "$PROCRUN" "$STOPPED" 20
+            loader_end "$STOPPED" 20
         elif alive "$PROCRUN" && [[ -z $WORKSPACE ]]; then
             say "ending the ingestion of the made corpus"
             ENDED_BY_US=1
-            end_process "$PROCRUN" INT 20
+            loader_end INT 20
         elif alive "$PROCRUN"; then
             say "sampling is over; your ingestion goes on to its end (Ctrl-C ends it)"
             while alive "$PROCRUN" && [[ -z $STOPPED ]]; do pause 0.25; done
-            [[ -z $STOPPED ]] || end_process "$PROCRUN" "$STOPPED" 20
+            [[ -z $STOPPED ]] || loader_end "$STOPPED" 20
         fi
         target_wait
         mark "loader ends"

@@ -208,7 +208,7 @@ metrics_line() {
 metrics_end() {
     local deadline
     if [[ -z $PID ]]; then
-        [[ -z $STOPPED ]] || end_process "$PROCRUN" "$STOPPED" 20
+        [[ -z $STOPPED ]] || loader_end "$STOPPED" 20
         target_wait
     fi
     target_counts

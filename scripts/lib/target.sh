@@ -322,8 +322,15 @@ target_wait() {
     fi
 }
 
+# loader_end SIGNAL SECONDS: asks twice, since a loader that imports its modules may swallow the first, and kills it then.
+loader_end() {
+    kill -s "$1" "$PROCRUN" 2>/dev/null || :
+    wait_gone "$PROCRUN" "$(($2 / 2))" || :
+    end_process "$PROCRUN" "$1" "$(($2 / 2))"
+}
+
 target_end() {
-    end_process "$PROCRUN" INT 15
+    loader_end INT 16
     standins_end
 }
 
