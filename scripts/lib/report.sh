@@ -27,7 +27,9 @@ profile_render() {
         tool_failed no-samples "no stack was sampled: $(no_samples_reason)"
     fi
     # A stack without a frame is a thread outside Python: the interpreter's own start and end.
-    { [[ ! -s $raw ]] || sed -E 's/^ ([0-9]+)$/[no Python frame] \1/' "$raw" | shorten_imports | redact_stream; } >"$RUN/profile.folded"
+    # Parts and shortened stacks come several times, which stackfold adds up; where there is no stack it says 1.
+    { [[ ! -s $raw ]] || sed -E 's/^ ([0-9]+)$/[no Python frame] \1/' "$raw" | shorten_imports | redact_stream | stackfold || (($? == 1)); } \
+        >"$RUN/profile.folded" 2>>"$RUN/log/render.log"
     stages_table "$unit" || { tool_failed stages-failed "no stages.tsv (log/render.log)"; }
     flamegraph --title "QDrant Loader: $(run_get target | sed 's/^profile-//')" \
         --subtitle "$(report_subtitle)" --unit "$unit" --stages "$ROOT/scripts/stages.map" --colors stages \
@@ -86,8 +88,8 @@ report_subtitle() {
         return
     fi
     if [[ $(run_get behind_s) != n/a ]]; then
-        printf '%s stacks of threads at %s Hz (achieved: n/a, py-spy counts stacks, not moments; %s), %s not readable; %s s' "$(run_get samples)" \
-            "$(run_get rate_asked_hz)" "$(run_get behind_s | sed 's/^0$/less than 1 s behind/; t; s/$/ s behind/')" "$(run_get samples_missed)" "$(run_get sampled_s)"
+        printf '%s stacks of threads at %s of %s Hz%s, %s not readable; %s s' "$(run_get samples)" "$(run_get rate_achieved_hz)" \
+            "$(run_get rate_asked_hz)" "$(run_get behind_s | sed 's/^0$//; t; s/.*/, up to & s behind/')" "$(run_get samples_missed)" "$(run_get sampled_s)"
         return
     fi
     printf '%s samples at %s of %s Hz, %s missed%s; %s s' "$(run_get samples)" "$(run_get rate_achieved_hz)" \
@@ -227,7 +229,11 @@ TEXT
 report_again() {
     IDLE=$(run_get idle)
     case $(run_get target) in
-        profile-pyspy) profile_render "$RUN/raw/pyspy.folded" samples ;;
+        profile-pyspy)
+            # Of a run that was killed nobody counted.
+            if [[ -s $RUN/raw/pyspy.parts.tsv ]]; then RATE=$(run_get rate_asked_hz) pyspy_counts; fi
+            profile_render "$RUN/raw/pyspy.folded" samples
+            ;;
         profile-cprofile) profile_render "$RUN/raw/cprofile.folded" us ;;
         profile-wall) wall_render ;;
         profile-perf)

@@ -115,33 +115,55 @@ pyspy_plan() {
     if ((GIL)); then PYSPY_FLAGS+=(--gil); fi
 }
 
-# pyspy_start PID
+# pyspy_start PID: PYSPY_PID, which ends py-spy when it is ended.
 pyspy_start() {
-    local args=(record --pid "$1" --output "$RUN/raw/pyspy.folded" "${PYSPY_FLAGS[@]}")
+    local seconds=0
     # py-spy takes whole seconds.
-    if [[ -n $DURATION ]]; then args+=(--duration "$(awk -v d="$DURATION" 'BEGIN { print (d < 1 ? 1 : int(d + 0.999)) }')"); fi
-    job py-spy "$PYSPY" "${args[@]}"
+    [[ -z $DURATION ]] || seconds=$(awk -v d="$DURATION" 'BEGIN { print (d < 1 ? 1 : int(d + 0.999)) }')
+    job py-spy "$ROOT/scripts/lib/pyspy-parts" "$1" "$RUN/raw" "$RATE" "$seconds" "$PYSPY" record "${PYSPY_FLAGS[@]}"
     PYSPY_PID=$JOB
     # It reads the interpreter's symbols first; the clock of the profile begins when it says that it samples.
     until [[ -n $STOPPED ]] || grep -qs 'Sampling process' "$RUN/log/py-spy.log" || ! alive "$PYSPY_PID"; do pause 0.01; done
 }
 
-sampler_progress() { printf 'sampling at %s Hz' "$RATE"; }
+# pyspy_parts: of the parts that have ended: stacks, one per thread and moment; errors, which are stacks that could not be read;
+# moments a second in the parts that ran to their end; seconds between parts; how many. n/a each where there is none.
+pyspy_parts() {
+    awk -F '\t' '
+        NR == 1 { next }
+        {
+            if (n++) gaps += ($2 - last) / 1e9
+            last = $3
+            stacks += $5
+            errors += $6
+            if ($4 != "n/a") { moments += $4; whole += ($3 - $2) / 1e9 }
+        }
+        END {
+            rate = (whole > 0 ? sprintf("%.1f", moments / whole) : "n/a")
+            if (n) print stacks, errors, rate, sprintf("%.3f", gaps), n
+            else print "n/a n/a n/a n/a n/a"
+        }' "$RUN/raw/pyspy.parts.tsv" 2>/dev/null || printf 'n/a n/a n/a n/a n/a\n'
+}
 
-# pyspy_counts: PYSPY_STACKS (py-spy's "Samples" are stacks, one per thread and moment; moments it does not count),
-# PYSPY_ERRORS (stacks that could not be read), and PYSPY_BEHIND, the most seconds it was behind its schedule: it says so from
-# one second on, and makes up for it.
-pyspy_counts() {
-    local line
-    line=$(grep -aoE 'Samples: [0-9]+ Errors: [0-9]+' "$RUN/log/py-spy.log" | tail -n 1) || :
-    PYSPY_STACKS=n/a
-    PYSPY_ERRORS=n/a
-    if [[ $line =~ ([0-9]+).*\ ([0-9]+)$ ]]; then
-        PYSPY_STACKS=${BASH_REMATCH[1]}
-        PYSPY_ERRORS=${BASH_REMATCH[2]}
+sampler_progress() {
+    local parts
+    read -ra parts < <(pyspy_parts)
+    if [[ ${parts[0]} == n/a ]]; then
+        printf 'sampling at %s Hz' "$RATE"
+    else
+        printf '%s samples, %s of %s Hz' "${parts[0]}" "${parts[2]}" "$RATE"
     fi
-    PYSPY_BEHIND=$(sed -nE 's/.*[^0-9.]([0-9.]+)s behind in sampling.*/\1/p' "$RUN/log/py-spy.log" | sort -rn | sed -n 1p)
-    PYSPY_BEHIND=${PYSPY_BEHIND:-0}
+}
+
+# pyspy_counts: what of all parts goes into the manifest.
+pyspy_counts() {
+    local parts behind interval
+    read -ra parts < <(pyspy_parts)
+    # py-spy says so from one second on, and makes up for it.
+    behind=$(sed -nE 's/.*[^0-9.]([0-9.]+)s behind in sampling.*/\1/p' "$RUN/log/py-spy.log" | sort -rn | sed -n 1p)
+    interval=$(ratio 1 "${parts[2]/n\/a/$RATE}" 6)
+    run_set samples "${parts[0]}" samples_missed "${parts[1]}" rate_achieved_hz "${parts[2]}" gaps_s "${parts[3]}" parts "${parts[4]}" \
+        behind_s "${behind:-0}" sample_interval_s "$interval"
 }
 
 # ---- cProfile and SnakeViz --------------------------------------------------------------------------------------------

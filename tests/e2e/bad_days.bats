@@ -101,6 +101,7 @@ tmp_folders() { find "$TMPDIR" -maxdepth 1 -type d \( -name 'qlp-*' -o -name 'qd
     equal "$(jq -r .state "$RUN/run.json")" interrupted
     # py-spy was told to end, and wrote its stacks.
     readable_profile
+    equal "$(awk '!/^#/ { sum += $NF } END { print sum }' "$RUN/profile.folded")" "$(jq .samples "$RUN/run.json")"
 }
 
 @test "kill -9 of make keeps what was sampled and leaves nothing running" {
@@ -172,13 +173,17 @@ cgroup_make() {
     readable_profile
 }
 
-@test "kill -9 of py-spy is a failed tool: exit 3, and the process samples are kept" {
+@test "kill -9 of py-spy is a failed tool: exit 3, and its stacks up to the part that it was at are drawn" {
     target_start
     until_true 120 sampling
+    until_true 60 test -s "$RUN/raw/pyspy.folded"
     kill -KILL "$(child_of_target '.*py-spy record')"
     target_ends 3
     matches "$(<"$BATS_TEST_TMPDIR/err")" 'py-spy-failed'
-    [[ -s $RUN/samples.tsv && -s $RUN/timeline.svg && -s $RUN/summary.md ]]
+    readable_profile
+    # Nothing of what was kept is lost on its way to the picture.
+    (($(jq .samples "$RUN/run.json") > 0))
+    equal "$(awk '!/^#/ { sum += $NF } END { print sum }' "$RUN/profile.folded")" "$(jq .samples "$RUN/run.json")"
 }
 
 # path_without COMMAND…: a PATH on which the system's commands are, but those.

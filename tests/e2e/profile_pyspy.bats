@@ -31,7 +31,11 @@ teardown() {
     matches "$stderr" 'Where the time went, by stage'
     matches "$(<"$run/summary.md")" 'The ten widest functions'
     # The loader's own rusage, and its CPU sampled at the end, are of the same process.
-    run -0 jq -e '([.wall_s, .cpu_s, .samples] | all(type == "number")) and .wall_s > 0 and .cpu_s > 0 and .samples > 100 and .rate_achieved_hz == "n/a" and .sample_interval_s == 0.01' "$run/run.json"
+    run -0 jq -e '([.wall_s, .cpu_s, .samples] | all(type == "number")) and .wall_s > 0 and .cpu_s > 0 and .samples > 100' "$run/run.json"
+    # py-spy's intervals are random, and its parts here are of hundreds of moments.
+    run -0 jq -e '(.rate_achieved_hz | type) == "number" and .rate_achieved_hz > 70 and .rate_achieved_hz < 130 and (.sample_interval_s * .rate_achieved_hz - 1 | fabs) < 0.001
+        and .parts >= 2 and .gaps_s > 0 and .gaps_s < .sampled_s / 20' "$run/run.json"
+    equal "$(awk '!/^#/ { sum += $NF } END { print sum }' "$run/profile.folded")" "$(jq .samples "$run/run.json")" 'weight of profile.folded'
 }
 
 @test "the stages name chunk, embed, upsert, state and startup, and their shares add to 100 % within 1" {
@@ -72,12 +76,12 @@ thread_seconds() {
     run -0 --separate-stderr env PID="$WRAPPER" DURATION=2 IDLE=1 "$ROOT/scripts/profile-pyspy"
     run=$output
     # All threads at each of 200 moments, ten at least: far more stacks than moments.
-    run -0 jq -e '(.samples | type) == "number" and .samples > 2000 and .sample_interval_s == 0.01 and .rate_achieved_hz == "n/a" and .idle == 1' "$run/run.json"
-    equal "$(thread_seconds "$run")" "$(jq -r '.samples * 0.01 * 10 | round / 10' "$run/run.json" | awk '{ printf "%.1f\n", $1 }')"
+    run -0 jq -e '(.samples | type) == "number" and .samples > 2000 and .idle == 1' "$run/run.json"
+    equal "$(thread_seconds "$run")" "$(jq -r '.samples * .sample_interval_s * 10 | round / 10' "$run/run.json" | awk '{ printf "%.1f\n", $1 }')"
     matches "$(<"$run/profile.folded")" '_apply_rate_limit|select \(selectors'
     run -0 --separate-stderr env PID="$WRAPPER" DURATION=2 GIL=1 RATE=50 "$ROOT/scripts/profile-pyspy"
     # One thread at the most holds the GIL at each of 100 moments; the sampler may begin and end between two.
-    run -0 jq -e '(.samples | type) == "number" and .samples <= 110 and .sample_interval_s == 0.02' "$output/run.json"
+    run -0 jq -e '(.samples | type) == "number" and .samples <= 110 and .rate_asked_hz == 50' "$output/run.json"
     run -0 --separate-stderr env PID="$WRAPPER" DURATION=2 NATIVE=1 "$ROOT/scripts/profile-pyspy"
     run -0 grep -qE '\.(so|c)[.0-9:)]|_PyEval|\(libc|\(python' "$output/profile.folded"
     wait_loader

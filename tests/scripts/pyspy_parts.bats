@@ -1,0 +1,126 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# py-spy in parts, on a real process: what is kept, whatever ends it, and what is known of the rate.
+load ../lib/common
+
+setup() {
+    PYSPY=${TOOLS_ENV_PYTHON%/*}/py-spy
+    OUT=$BATS_TEST_TMPDIR/out
+    mkdir "$OUT"
+    printf 'def busy():\n    while True: pass\nbusy()\n' >"$BATS_TEST_TMPDIR/busy.py"
+    "$LOADER_ENV_PYTHON" "$BATS_TEST_TMPDIR/busy.py" 3>&- &
+    PROCESS=$!
+    disown "$PROCESS"
+    # py-spy wants an interpreter that is up.
+    until_true 20 runs_python
+}
+
+teardown() { kill -KILL "$PROCESS" ${PARTS:+"$PARTS"} 2>/dev/null || :; }
+
+runs_python() { pysample --json "$PROCESS" 2>/dev/null | grep -q busy; }
+
+# parts SECONDS [COMMAND…]: in the background, as the harness runs it; PARTS is its pid.
+parts() {
+    local seconds=$1
+    shift
+    set -m
+    "$ROOT/scripts/lib/pyspy-parts" "$PROCESS" "$OUT" 100 "$seconds" "$@" "$PYSPY" record --format raw --rate 100 --nonblocking >"$OUT/log" 2>&1 3>&- &
+    PARTS=$!
+    set +m
+}
+
+# ends STATUS
+ends() {
+    local status=0
+    wait "$PARTS" || status=$?
+    PARTS=
+    equal "$status" "$1" "exit status; $(<"$OUT/log")"
+}
+
+# row N COLUMN: of the table of parts. rows: how many parts.
+row() { awk -F '\t' -v n="$1" -v want="$2" 'NR == 1 { for (i = 1; i <= NF; i++) c[$i] = i; next } $1 == n { print $c[want] }' "$OUT/pyspy.parts.tsv"; }
+rows() { awk 'END { print NR - 1 }' "$OUT/pyspy.parts.tsv"; }
+
+# stacks: the weight that is kept.
+stacks() { awk '{ sum += $NF } END { print sum + 0 }' "$OUT/pyspy.folded"; }
+
+# wrapper LINE…: a command that runs the rest of its arguments after, or before, what these lines do; $n is the part.
+wrapper() {
+    printf '%s\n' '#!/usr/bin/env bash' 'n=$(($(cat "$0.n" 2>/dev/null || echo 0) + 1))' 'echo "$n" >"$0.n"' "$@" |
+        install /dev/stdin "$BATS_TEST_TMPDIR/wrapper"
+}
+
+@test "parts add up to the seconds asked for, and tell how many moments they took in which time" {
+    parts 5
+    ends 0
+    equal "$(rows)" 2
+    equal "$(row 1 moments) $(row 2 moments)" '199 299'
+    # One thread, always busy: as many stacks as moments, but those that changed while they were read.
+    equal "$(($(row 1 stacks) + $(row 1 errors))) $(($(row 2 stacks) + $(row 2 errors)))" '199 299'
+    equal "$(stacks)" "$(($(row 1 stacks) + $(row 2 stacks)))"
+    # py-spy's intervals are random, 100 a second in the mean: 498 of them are within a quarter of that.
+    export RUN=$BATS_TEST_TMPDIR RATE=100
+    mv "$OUT" "$RUN/raw"
+    run -0 bash -c '. "$ROOT/scripts/lib/common.sh"; . "$ROOT/scripts/lib/tools.sh"; pyspy_parts; sampler_progress'
+    matches "${lines[0]}" '^4[0-9]{2} [0-9]+ (7[5-9]|[89][0-9]|1[01][0-9]|12[0-5])\.[0-9] 0\.[0-9]{3} 2$'
+    matches "${lines[1]}" "^4[0-9]{2} samples, [0-9.]+ of 100 Hz$"
+}
+
+@test "kill -9 of py-spy costs the part that it was at" {
+    parts 0
+    until_true 30 test -s "$OUT/pyspy.folded"
+    until_true 30 eval '[[ $(grep -c "Sampling process" "$OUT/log") == 2 ]]'
+    pkill -KILL -P "$PARTS" py-spy
+    ends 137
+    equal "$(rows)" 1
+    equal "$(stacks)" "$(row 1 stacks)"
+    (($(stacks) > 150))
+    matches "$(<"$OUT/log")" 'part 2 is lost: py-spy ended with status 137'
+}
+
+@test "SIGINT and SIGTERM keep what the part at hand has" {
+    local sig
+    for sig in INT TERM; do
+        parts 0
+        until_true 30 test -s "$OUT/pyspy.folded"
+        until_true 30 eval '[[ $(grep -c "Sampling process" "$OUT/log") == 2 ]]'
+        kill -s "$sig" "$PARTS"
+        ends 0
+        equal "$(rows) $(row 2 moments)" '2 n/a'
+        equal "$(stacks)" "$(($(row 1 stacks) + $(row 2 stacks)))"
+    done
+}
+
+@test "a process that ends during a part ends the sampling, and what that part has is kept" {
+    parts 0
+    until_true 30 test -s "$OUT/pyspy.folded"
+    until_true 30 eval '[[ $(grep -c "Sampling process" "$OUT/log") == 2 ]]'
+    kill -KILL "$PROCESS"
+    ends 0
+    equal "$(rows) $(row 2 moments)" '2 n/a'
+}
+
+@test "a process that ends between two parts ends the sampling" {
+    wrapper '"$@"; status=$?' "((n > 1)) || kill -KILL $PROCESS" 'exit $status'
+    parts 0 "$BATS_TEST_TMPDIR/wrapper"
+    ends 0
+    equal "$(rows) $(row 1 moments)" '1 199'
+    equal "$(<"$BATS_TEST_TMPDIR/wrapper.n")" 2 'parts begun'
+}
+
+@test "py-spy that fails while the process goes on is a failure with its own status, and the parts before it are kept" {
+    wrapper '((n < 2)) || { echo "Error: no more"; exit 7; }' 'exec "$@"'
+    parts 0 "$BATS_TEST_TMPDIR/wrapper"
+    ends 7
+    equal "$(rows)" 1
+    (($(stacks) > 150))
+    matches "$(<"$OUT/log")" 'Error: no more.*part 2 is lost: py-spy ended with status 7'
+}
+
+@test "a full disk is a failure, and not a part less" {
+    ln -s /dev/full "$OUT/pyspy.folded"
+    parts 0
+    ends 3
+    equal "$(rows)" 0
+    matches "$(<"$OUT/log")" 'No space left on device.*part 1 is lost'
+}
