@@ -141,6 +141,78 @@ stackdiff: 1 of 2 lines left out, which have no weight at their end; the first i
     done
 }
 
+@test "large files, pipes, FIFOs and standard input are read alike, and one file may be both" {
+    cd "$BATS_TEST_TMPDIR"
+    python3 - <<'PYTHON'
+import random, re
+rng = random.Random(3)
+runs = {}
+for name in ("one", "two"):
+    sums = runs[name] = {}
+    with open(name, "w") as out:
+        for i in range(30000):
+            stack = ";".join(f"{rng.choice('abc') * rng.randrange(1, 9)} (x.py:{rng.randrange(1, 4)})" for _ in range(rng.randrange(1, 7)))
+            weight = rng.randrange(1, 1000)
+            sums[stack] = sums.get(stack, 0) + weight
+            print(stack, weight, file=out, end="" if name == "two" and i == 29999 else "\n")
+
+def write(name, a, b):
+    with open(name, "w") as out:
+        out.write("# weights: baseline candidate\n")
+        out.writelines(f"{s} {a.get(s, 0)} {b.get(s, 0)}\n" for s in sorted(a.keys() | b.keys()))
+
+def merged(sums):
+    out = {}
+    for stack, weight in sums.items():
+        stack = re.sub(r":\d+\)", ")", stack)
+        out[stack] = out.get(stack, 0) + weight
+    return out
+
+one, two = runs["one"], runs["two"]
+write("both", one, two)
+write("same", one, one)
+write("alone", {}, one)
+write("merged", merged(one), merged(two))
+PYTHON
+    (($(stat -c %s one) > 300000)) # larger than what is read at once
+    stackdiff one two >out
+    cmp out both
+    stackdiff <(cat one) two >out
+    cmp out both
+    stackdiff one - <two >out
+    cmp out both
+    { read -r _ && stackdiff - two; } < <(echo "# comment" && cat one) >out
+    cmp out both
+    cat <(echo "# comment") one >commented
+    { read -r _ && stackdiff - two; } <commented >out
+    cmp out both
+    mkfifo pipe
+    cat one >pipe 3>&- &
+    stackdiff pipe two >out
+    cmp out both
+    stackdiff one one >out
+    cmp out same
+    : >empty
+    stackdiff empty one >out
+    cmp out alone
+    stackdiff --merge-lines one two >out
+    cmp out merged
+}
+
+@test "a file that is cut while it is read is a failure, not a crash" {
+    cd "$BATS_TEST_TMPDIR"
+    seq -f 'main;frame number %.0f 1' 30000 >large
+    mkfifo second
+    (status=0 && stackdiff large second >out 2>err 3>&- || status=$? && echo "$status" >status) &
+    exec 4>second # opens when the first file has been read
+    truncate -s 0 large
+    echo 'main;frame number 7 1' >&4
+    exec 4>&-
+    wait
+    equal "$(cat status)" 3
+    equal "$(cat err)" "stackdiff: a file was cut short by another program while it was read; try again when it is written"
+}
+
 @test "it takes two files" {
     run -2 --separate-stderr stackdiff a
     run -2 --separate-stderr stackdiff a b c
