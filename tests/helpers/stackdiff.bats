@@ -79,6 +79,39 @@ diff_of() {
     equal "$(wc -l <"$folded.out")" "$(sort -u "$folded" | wc -l)"
 }
 
+@test "texts that begin alike come sorted, however much they share and whichever comes first" {
+    cd "$BATS_TEST_TMPDIR"
+    python3 - <<'PYTHON'
+import random
+rng = random.Random(11)
+# Around what the sort looks at in one go, 512 bytes, and with bytes below and above the semicolon.
+texts = {b"m;" + rng.choice((b"", b"x" * 510, b"x" * 1022, b"x" * 509)) + bytes(rng.choices(b"\x01 :;a", k=rng.randrange(12))) for _ in range(4000)}
+texts |= {b"m;" + b"x" * n + tail for n in (509, 510, 511, 1021, 1022, 1023) for tail in (b"", b"x", b";", b"a", b"a;a")}
+texts = {t.rstrip(b" ") for t in texts}
+texts |= {t + b"\0" * n for t in (b"m;", b"m;" + b"x" * 507) for n in range(1, 9)}
+mixed = sorted(texts)
+rng.shuffle(mixed)
+# The one in the middle shares least with the others, each time that it and its like are taken off.
+worst = []
+for i in range(300, 0, -1):
+    worst.insert((len(worst) + 1) // 2, b"w;" + b"x" * i + b"y")
+for name, stacks in (("mixed", mixed), ("worst", worst)):
+    with open(name, "wb") as out:
+        out.writelines(s + b" 1\n" for s in stacks)
+    with open(f"{name}.bytes", "wb") as out:
+        out.writelines(s + b" 1 0\n" for s in sorted(stacks))
+    with open(f"{name}.frames", "wb") as out:
+        out.writelines(s + b" 1\n" for s in sorted(stacks, key=lambda s: s.split(b";")))
+PYTHON
+    local name
+    for name in mixed worst; do
+        stackdiff "$name" /dev/null | sed 1d >out
+        cmp out "$name.bytes"
+        stackfold "$name" >out
+        cmp out "$name.frames"
+    done
+}
+
 @test "--merge-lines compares functions, whatever line they were at" {
     diff_of $'f (a.py:3);g (b.py:1) 1\nf (a.py:7);g (b.py:2) 2\nh:1;x (1:2 4\n' $'f (a.py:9);g (b.py:9) 5\n' --merge-lines
     equal "$output" $'f (a.py);g (b.py) 3 5\nh:1;x (1:2 4 0'
