@@ -46,13 +46,15 @@ static void add(void *arg, const char *stack, size_t len, const struct weight w[
     struct diff *d = arg;
     struct stacktable_stack *s;
     uint32_t known = d->table.n;
+    bool stays = d->file[d->run].stays;
 
     if (d->merge_lines) {
+        stays = false;
         merge_lines(d, stack, len);
         stack = d->merged.data;
         len = d->merged.len;
     }
-    s = stacktable_find(&d->table, stack, len, false);
+    s = stacktable_find(&d->table, stack, len, stays);
     if (d->table.n > known)
         check_order(d);
     stacktable_add(&d->table, s, d->run, w[0]);
@@ -66,6 +68,7 @@ void diff_init(struct diff *d) {
         d->file[run].each = add;
         d->file[run].arg = d;
         d->file[run].units = &d->units;
+        d->file[run].maps = &d->table.files;
     }
 }
 

@@ -27,17 +27,31 @@ static inline uint64_t hash_load8(const char *p) {
 }
 
 static inline uint64_t hash_bytes(const char *p, size_t len, uint64_t seed) {
+    /* With a factor that the input can make 0 it could undo the seed. */
+    const uint64_t k = HASH_K0 ^ seed;
     uint64_t h = seed ^ hash_mix(len + 1, HASH_K0), tail[2] = {0, 0};
 
+    if (len > 64) {
+        /* Four at once: each multiplication of one waits for the one before it. */
+        uint64_t a = h, b = h ^ HASH_K0, c = h ^ HASH_K1, d = ~h;
+
+        for (; len > 64; p += 64, len -= 64) {
+            a = hash_mix(hash_load8(p) ^ k, hash_load8(p + 8) ^ a);
+            b = hash_mix(hash_load8(p + 16) ^ k, hash_load8(p + 24) ^ b);
+            c = hash_mix(hash_load8(p + 32) ^ k, hash_load8(p + 40) ^ c);
+            d = hash_mix(hash_load8(p + 48) ^ k, hash_load8(p + 56) ^ d);
+        }
+        h = hash_mix(a ^ k, b ^ h) ^ hash_mix(c ^ HASH_K1, d ^ h);
+    }
     for (; len > 16; p += 16, len -= 16)
-        h = hash_mix(hash_load8(p) ^ HASH_K0, hash_load8(p + 8) ^ h);
+        h = hash_mix(hash_load8(p) ^ k, hash_load8(p + 8) ^ h);
     if (len >= 8) {
         tail[0] = hash_load8(p);
         tail[1] = hash_load8(p + len - 8);
     } else if (len > 0) {
         memcpy(tail, p, len);
     }
-    return hash_mix(tail[0] ^ HASH_K0, tail[1] ^ h) ^ (h >> 32);
+    return hash_mix(tail[0] ^ k, tail[1] ^ h) ^ (h >> 32);
 }
 
 /* A seed of this process's own. */

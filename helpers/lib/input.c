@@ -51,6 +51,30 @@ bool input_fill(struct input *in) {
     return in->len > 0;
 }
 
+const char *input_map(struct input *in, struct mapped_files *files, size_t *len) {
+    size_t unread = in->len - in->pos, from;
+    const char *text = NULL, *last;
+    off_t at = in->eof ? -1 : lseek(in->fd, 0, SEEK_CUR);
+    struct mapped m;
+
+    if (at < (off_t)unread)
+        return NULL;
+    from = (size_t)at - unread;
+    m = mapped_fd(in->fd);
+    if (m.size > from) {
+        text = (const char *)m.data + from;
+        last = memrchr(text, '\n', m.size - from);
+        *len = last ? (size_t)(last + 1 - text) : 0;
+    }
+    if (!text || *len == 0 || lseek(in->fd, (off_t)(from + *len), SEEK_SET) < 0) {
+        mapped_free(&m);
+        return NULL;
+    }
+    in->pos = in->len = 0;
+    mapped_files_add(files, m);
+    return text;
+}
+
 void input_close(struct input *in) {
     free(in->data);
     if (in->fd > 0)

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "mapped.h"
+
 struct input {
     const char *name; /* for messages */
     int fd;
@@ -25,6 +27,12 @@ void input_open(struct input *in, const char *path);
  * linear time. False when nothing is unread and the input has ended. A read error ends the program.
  */
 bool input_fill(struct input *in);
+
+/* Maps a file of which there is more than input_fill() brought, into `files`: what is unread up to
+ * its last newline. The text stays where it is until they are freed, which saves a copy of it; what
+ * stands behind it, or is written there meanwhile, is read on as before. NULL, and nothing is done:
+ * it is no regular file, or has no newline in there. */
+const char *input_map(struct input *in, struct mapped_files *files, size_t *len);
 
 void input_close(struct input *in);
 

@@ -3,10 +3,12 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "buf.h"
 #include "err.h"
 
 /* Reading a page of a mapped file that the file has no more: it is this program's own reading that
@@ -49,4 +51,16 @@ void mapped_free(struct mapped *m) {
     if (m->data)
         (void)munmap(m->data, m->size);
     *m = (struct mapped){NULL, 0};
+}
+
+void mapped_files_add(struct mapped_files *files, struct mapped m) {
+    files->file = xrealloc(files->file, (files->n + 1) * sizeof(*files->file));
+    files->file[files->n++] = m;
+}
+
+void mapped_files_free(struct mapped_files *files) {
+    for (size_t i = 0; i < files->n; i++)
+        mapped_free(&files->file[i]);
+    free(files->file);
+    *files = (struct mapped_files){NULL, 0};
 }

@@ -20,4 +20,13 @@ struct mapped mapped_path(const char *path);
 
 void mapped_free(struct mapped *m);
 
+/* Files whose text is used where it is, until all of them are freed. */
+struct mapped_files {
+    struct mapped *file;
+    size_t n;
+};
+
+void mapped_files_add(struct mapped_files *files, struct mapped m);
+void mapped_files_free(struct mapped_files *files);
+
 #endif

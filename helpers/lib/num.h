@@ -22,17 +22,22 @@ static inline uint64_t num_read(const char **p) {
 /* Writes `v` at `to`, at least `width` digits (leading zeros), and returns the end. Needs 20 bytes,
  * or `width`. */
 static inline char *num_write(char *to, uint64_t v, int width) {
-    char digits[20];
-    int n = 0;
+    int n = 1;
+    char *end, *p;
 
-    do
-        digits[n++] = (char)('0' + v % 10);
-    while ((v /= 10) > 0);
-    for (; width > n; width--)
-        *to++ = '0';
-    while (n > 0)
-        *to++ = digits[--n];
-    return to;
+    for (uint64_t power = 10; n < 20 && v >= power; power *= 10)
+        n++;
+    end = p = to + (n < width ? width : n);
+    /* Two at a time: each division waits for the one before it. */
+    for (; p - to >= 2; v /= 100) {
+        unsigned pair = (unsigned)(v % 100);
+
+        *--p = (char)('0' + pair % 10);
+        *--p = (char)('0' + pair / 10);
+    }
+    if (p > to)
+        *to = (char)('0' + v);
+    return end;
 }
 
 #endif

@@ -93,7 +93,8 @@ bool proc_parse_stat(const char *text, struct proc_stat *st) {
         !close_paren[2])
         return false;
     *st = (struct proc_stat){0};
-    st->pid = (pid_t)strtol(text, NULL, 10);
+    p = text;
+    st->pid = (pid_t)num_read(&p);
     n = (size_t)(close_paren - open_paren - 1);
     if (n > sizeof(st->comm) - 1)
         n = sizeof(st->comm) - 1;

@@ -22,6 +22,8 @@
  */
 #define KEEP_AT_MOST 1024
 
+#define STAT_MAX 1024 /* more than 52 numbers and a name take */
+
 enum file { F_STAT, F_STATUS, F_IO, F_FD, FILES };
 
 static const char *const file_name[FILES] = {"stat", "status", "io", "fd"};
@@ -58,6 +60,9 @@ struct procmeter {
     bool refused;
     bool vanishing; /* a file was gone: is the process? */
     struct proctasks *tasks;
+    struct proc_stat stat;
+    char stat_text[STAT_MAX]; /* that it was parsed from: one that is the same is not parsed anew */
+    ssize_t stat_len;
     int64_t last[METER_CUMULATIVE];
     size_t hint[METER_VALUES];
 };
@@ -248,30 +253,39 @@ static void read_tasks(struct procmeter *m, int64_t *value) {
 }
 
 /* stat first: it says whether this is the process at all. */
-static bool read_stat(struct procmeter *m, struct proc_stat *st) {
-    char text[1024];
+static bool read_stat(struct procmeter *m) {
+    char text[STAT_MAX];
+    ssize_t n;
 
     if (m->host->keep_below == 0) {
         (void)close(m->dirfd);
         m->dirfd = proc_open_pid(m->host->rootfd, m->id.pid);
     }
-    return read_file(m, F_STAT, text, sizeof(text)) > 0 && proc_parse_stat(text, st) &&
-           st->starttime == m->id.starttime;
+    n = read_file(m, F_STAT, text, sizeof(text));
+    if (n <= 0)
+        return false;
+    if (n != m->stat_len || memcmp(text, m->stat_text, (size_t)n) != 0) {
+        m->stat_len = 0;
+        if (!proc_parse_stat(text, &m->stat))
+            return false;
+        memcpy(m->stat_text, text, (size_t)n);
+        m->stat_len = n;
+    }
+    return m->stat.starttime == m->id.starttime;
 }
 
-static bool is_detail(int v) {
-    return v == METER_CTX_VOLUNTARY || v == METER_CTX_INVOLUNTARY || v == METER_PEAK_RSS ||
-           (v >= METER_IO_READ && v <= METER_IO_WCHAR);
+static int64_t at_least(int64_t value, int64_t *last) {
+    *last = value > *last ? value : *last;
+    return *last;
 }
 
 /* What was not asked for stays unknown while the process lives. */
 static void keep_from_falling(struct procmeter *m, unsigned want, int64_t *value) {
-    for (int v = 0; v < METER_CUMULATIVE; v++) {
-        if (value[v] == METER_UNKNOWN && !(want & METER_DETAIL) && is_detail(v))
-            continue;
-        if (value[v] < m->last[v])
-            value[v] = m->last[v];
-        m->last[v] = value[v];
+    for (int v = 0; v < METER_IO_READ; v++)
+        value[v] = at_least(value[v], &m->last[v]);
+    for (int v = METER_IO_READ; v < METER_CUMULATIVE; v++) {
+        if ((want & METER_DETAIL) || value[v] != METER_UNKNOWN)
+            value[v] = at_least(value[v], &m->last[v]);
     }
 }
 
@@ -279,19 +293,19 @@ enum meter_life meter_read(struct procmeter *m, unsigned want, struct meter_read
     const struct meter_host *host = m->host;
     enum meter_life life = METER_ALIVE;
     int64_t *value = r->value;
-    struct proc_stat st;
+    const struct proc_stat *st = &m->stat;
     struct timespec t;
 
     m->refused = m->vanishing = false;
-    for (int v = 0; v < METER_VALUES; v++)
-        value[v] = METER_UNKNOWN;
+    _Static_assert(METER_UNKNOWN == -1, "all bytes of what is unknown are 0xff");
+    memset(value, 0xff, sizeof(r->value));
     r->state = '\0';
     r->pss_ns = r->sockets_ns = 0;
-    if (!read_stat(m, &st)) {
+    if (!read_stat(m)) {
         keep_from_falling(m, METER_DETAIL, value);
         return METER_GONE;
     }
-    memcpy(r->comm, st.comm, sizeof(r->comm));
+    memcpy(r->comm, st->comm, sizeof(r->comm));
     if (want & METER_DETAIL) {
         read_lines(m, F_STATUS, status_line, sizeof(status_line) / sizeof(status_line[0]), value);
         read_lines(m, F_IO, io_line, sizeof(io_line) / sizeof(io_line[0]), value);
@@ -307,23 +321,23 @@ enum meter_life meter_read(struct procmeter *m, unsigned want, struct meter_read
         value[METER_ONCPU] = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
     /* What vanished while it was read is read once more, and then says whether it is the file or
      * the process. */
-    if (m->vanishing && !read_stat(m, &st)) {
+    if (m->vanishing && !read_stat(m)) {
         for (int v = METER_CUMULATIVE; v < METER_VALUES; v++)
             value[v] = METER_UNKNOWN;
         r->state = '\0';
         life = METER_GONE;
     } else {
-        r->state = st.state;
-        value[METER_CPU_USER] = (int64_t)st.utime * host->ns_per_tick;
-        value[METER_CPU_SYSTEM] = (int64_t)st.stime * host->ns_per_tick;
-        value[METER_MINFLT] = (int64_t)st.minflt;
-        value[METER_MAJFLT] = (int64_t)st.majflt;
-        value[METER_THREADS] = st.num_threads;
-        if ((value[METER_RSS] < 0 || (want & METER_STAT_RSS)) && st.state != 'Z')
-            value[METER_RSS] = st.rss * host->kib_per_page;
+        r->state = st->state;
+        value[METER_CPU_USER] = (int64_t)st->utime * host->ns_per_tick;
+        value[METER_CPU_SYSTEM] = (int64_t)st->stime * host->ns_per_tick;
+        value[METER_MINFLT] = (int64_t)st->minflt;
+        value[METER_MAJFLT] = (int64_t)st->majflt;
+        value[METER_THREADS] = st->num_threads;
+        if ((value[METER_RSS] < 0 || (want & METER_STAT_RSS)) && st->state != 'Z')
+            value[METER_RSS] = st->rss * host->kib_per_page;
     }
     /* The main thread may end before the others: a zombie with live threads is a live process. */
-    if ((st.state == 'Z' || st.state == 'X') && st.num_threads <= 1 && life == METER_ALIVE) {
+    if ((st->state == 'Z' || st->state == 'X') && st->num_threads <= 1 && life == METER_ALIVE) {
         for (int v = METER_CUMULATIVE; v < METER_VALUES; v++)
             value[v] = 0;
         life = METER_ENDED;

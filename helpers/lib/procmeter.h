@@ -24,12 +24,12 @@ enum meter_value {
     METER_ONCPU, /* ns: the CPU clock of the process; in a recorded tree schedstat of all threads */
     METER_RUN_DELAY,     /* ns runnable but waiting for a CPU: schedstat of all threads, with
                             METER_TASKS */
-    METER_IO_READ,       /* bytes from storage: io, with METER_DETAIL */
+    METER_MINFLT,        /* faults without I/O: stat */
+    METER_MAJFLT,        /* faults with I/O */
+    METER_IO_READ,       /* bytes from storage: io, with METER_DETAIL as all from here on */
     METER_IO_WRITE,      /* bytes to storage */
     METER_IO_RCHAR,      /* bytes of read calls, cached or not */
     METER_IO_WCHAR,      /* bytes of write calls */
-    METER_MINFLT,        /* faults without I/O: stat */
-    METER_MAJFLT,        /* faults with I/O */
     METER_CTX_VOLUNTARY, /* context switches: status of all threads with METER_TASKS, else of the
                             main thread with METER_DETAIL */
     METER_CTX_INVOLUNTARY,

@@ -119,22 +119,33 @@ void stackfile_line(struct stackfile *f, const char *line, size_t len) {
         f->each(f->arg, "(no frames)", 11, w);
 }
 
+/* Takes the whole lines of a text; returns how long they are. */
+static size_t take_lines(struct stackfile *f, const char *text, size_t len) {
+    const char *s = text, *end = text + len, *nl;
+
+    for (; (nl = memchr(s, '\n', (size_t)(end - s))) != NULL; s = nl + 1)
+        stackfile_line(f, s, (size_t)(nl - s));
+    return (size_t)(s - text);
+}
+
 void stackfile_read(struct stackfile *f, const char *path) {
     uint64_t before = f->stacks;
+    const char *mapped;
     struct input in;
+    size_t len;
+    bool more;
 
     input_open(&in, path);
     f->name = in.name;
-    while (input_fill(&in)) {
-        const char *nl;
-
-        while ((nl = memchr(in.data + in.pos, '\n', in.len - in.pos)) != NULL) {
-            size_t len = (size_t)(nl - in.data) - in.pos;
-
-            stackfile_line(f, in.data + in.pos, len);
-            in.pos += len + 1;
-        }
+    more = input_fill(&in);
+    if (f->maps && (mapped = input_map(&in, f->maps, &len)) != NULL) {
+        f->stays = true;
+        (void)take_lines(f, mapped, len);
+        f->stays = false;
+        more = input_fill(&in);
     }
+    for (; more; more = input_fill(&in))
+        in.pos += take_lines(f, in.data + in.pos, in.len - in.pos);
     if (f->units)
         units_end(f->units, f->name, f->stacks > before);
     input_close(&in);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "buf.h"
+#include "mapped.h"
 #include "units.h"
 
 enum { WEIGHT_MICRO = 1000000 }; /* decimals are kept to six places */
@@ -29,6 +30,10 @@ struct stackfile {
     uint64_t bad;        /* lines that were neither stacks, comments nor blank */
     uint64_t bad_line;   /* the first of them, counted from 1, */
     struct buf bad_text; /* and how it begins */
+    /* Where files are mapped to, so that the text of stacks stays until that is freed; NULL: they
+     * are read, and it does not. */
+    struct mapped_files *maps;
+    bool stays;          /* the stack at hand does */
     const char *name;    /* of the file that is read, for messages */
     struct units *units; /* told what the weights are; NULL: nobody asks */
     /* Called for each stack, with one weight, or two in a difference. Any bytes may be in it, a

@@ -23,6 +23,7 @@ void stacktable_free(struct stacktable *t) {
     for (uint32_t i = 0; i < t->n_blocks; i++)
         pages_free(t->blocks[i].data, t->blocks[i].size);
     free(t->blocks);
+    mapped_files_free(&t->files);
     *t = (struct stacktable){0};
 }
 

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "mapped.h"
 #include "stackfile.h"
 #include "textsort.h"
 
@@ -26,6 +27,7 @@ struct stacktable {
     uint32_t n, cap;
     uint32_t *slots; /* place in `stacks` plus 1 by hash; 0: free */
     uint32_t mask;
+    struct mapped_files files; /* whose text stands in `stacks` where it is */
     uint64_t seed;
     uint64_t total[2], scale; /* scale: 1, or WEIGHT_MICRO once a weight had decimals */
 };

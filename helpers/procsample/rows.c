@@ -74,10 +74,17 @@ static char *put_seconds(char *p, uint64_t ns, uint64_t unit_ns, int digits) {
     return num_write(p, ns % 1000000000 / unit_ns, digits);
 }
 
+static char *put_unknown(char *p) {
+    static const char unknown[4] = {'\t', 'n', '/', 'a'};
+
+    memcpy(p, unknown, sizeof(unknown));
+    return p + sizeof(unknown);
+}
+
 static char *put_value(char *p, int64_t v, enum format format) {
-    *p++ = '\t';
     if (v < 0)
-        return put_text(p, "n/a");
+        return put_unknown(p);
+    *p++ = '\t';
     switch (format) {
     case TICKS:
         return put_seconds(p, (uint64_t)v, 10000000, 2);
@@ -88,9 +95,17 @@ static char *put_value(char *p, int64_t v, enum format format) {
     }
 }
 
-static char *row_begin(struct buf *out, uint64_t t_ns) {
+static char *row_begin(struct buf *out, struct rows_memo *memo, uint64_t t_ns) {
+    char *p;
+
     buf_reserve(out, ROW_MAX);
-    return put_seconds(out->data + out->len, t_ns, 1000, 6);
+    p = out->data + out->len;
+    if (memo->t_len == 0 || memo->t_ns != t_ns) {
+        memo->t_ns = t_ns;
+        memo->t_len = (uint8_t)(put_seconds(memo->t_text, t_ns, 1000, 6) - memo->t_text);
+    }
+    memcpy(p, memo->t_text, sizeof(memo->t_text));
+    return p + memo->t_len;
 }
 
 static void row_end(struct buf *out, char *p) {
@@ -104,6 +119,11 @@ static char *put_values(char *p, struct rows_memo *memo, const struct meter_read
         int64_t v = r->value[column[i].value];
         char *end;
 
+        if (v < 0) {
+            /* Written here, it leaves the memo to values that come and go: details, the peak. */
+            p = put_unknown(p);
+            continue;
+        }
         if (memo->of[i].len > 0 && memo->of[i].value == v) {
             /* All of it, which costs less than its length does; the row has room. */
             memcpy(p, memo->of[i].text, sizeof(memo->of[i].text));
@@ -128,7 +148,7 @@ void rows_header(struct buf *out) {
 
 void rows_process(struct buf *out, struct rows_memo *memo, uint64_t t_ns, struct proc_id id,
                   const char *comm, bool alive, const struct meter_reading *r) {
-    char *p = row_begin(out, t_ns);
+    char *p = row_begin(out, memo, t_ns);
 
     *p++ = '\t';
     p = num_write(p, (uint64_t)id.pid, 1);
@@ -144,7 +164,7 @@ void rows_process(struct buf *out, struct rows_memo *memo, uint64_t t_ns, struct
 
 void rows_total(struct buf *out, struct rows_memo *memo, uint64_t t_ns, uint64_t processes,
                 const struct meter_reading *r) {
-    char *p = row_begin(out, t_ns);
+    char *p = row_begin(out, memo, t_ns);
 
     p = put_text(p, "\ttotal\ttotal\tn/a\tn/a\t");
     p = num_write(p, processes, 1);
@@ -158,6 +178,7 @@ void rows_thread_header(struct buf *out) {
 
 void rows_threads(struct buf *out, uint64_t t_ns, pid_t pid, const struct proctasks *tasks) {
     const struct proctask *task;
+    struct rows_memo memo = {.t_len = 0};
     size_t at = 0;
     char comm[65];
 
@@ -167,7 +188,7 @@ void rows_threads(struct buf *out, uint64_t t_ns, pid_t pid, const struct procta
         if (task->state == '\0')
             continue;
         rows_clean(comm, task->comm);
-        p = row_begin(out, t_ns);
+        p = row_begin(out, &memo, t_ns);
         *p++ = '\t';
         p = num_write(p, (uint64_t)pid, 1);
         *p++ = '\t';

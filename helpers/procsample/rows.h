@@ -17,13 +17,16 @@ void rows_clean(char to[65], const char *comm);
 void rows_header(struct buf *out);
 
 /* What the columns last held, and how it was written: most values are those of the row before, and
- * those of the total are those of its only process. Begins as zeros. */
+ * those of the total are those of its only process. So is the time. Begins as zeros. */
 struct rows_memo {
     struct {
         int64_t value;
         uint8_t len; /* 0: none yet */
         char text[23];
     } of[METER_VALUES];
+    uint64_t t_ns;
+    uint8_t t_len; /* 0: none yet */
+    char t_text[31];
 };
 
 /* One process at `t_ns` since the start, alive or a zombie. `comm` is clean. */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 void total_begin(struct total *t) {
-    memset(t->sum.value, 0, sizeof(t->sum.value));
+    t->live = 0;
 }
 
 static void raise(int64_t *most, int64_t v) {
@@ -12,33 +12,45 @@ static void raise(int64_t *most, int64_t v) {
         *most = v;
 }
 
-void total_add(struct total *t, enum meter_life life, const struct meter_reading *r) {
+/* Adds a live process to others. */
+static void add_live(struct total *t, const int64_t *value) {
     int64_t *sum = t->sum.value;
 
-    raise(&t->ended[METER_PEAK_RSS], r->value[METER_PEAK_RSS]);
-    for (int v = 0; v < METER_VALUES; v++) {
-        if (v == METER_PEAK_RSS)
-            continue;
-        if (v < METER_CUMULATIVE && r->value[v] >= 0)
-            t->known[v] = true;
-        if (life == METER_ALIVE && r->value[v] < 0)
-            sum[v] = METER_UNKNOWN;
-        else if (life == METER_ALIVE && sum[v] >= 0)
-            sum[v] += r->value[v];
-        else if (life != METER_ALIVE && v < METER_CUMULATIVE && r->value[v] > 0)
-            t->ended[v] += r->value[v];
+    for (int v = 0; v < METER_CUMULATIVE; v++)
+        t->known[v] |= sum[v] >= 0 || value[v] >= 0;
+    for (int v = 0; v < METER_VALUES; v++)
+        sum[v] = sum[v] < 0 || value[v] < 0 ? METER_UNKNOWN : sum[v] + value[v];
+}
+
+static void add_ended(struct total *t, const int64_t *value) {
+    for (int v = 0; v < METER_CUMULATIVE; v++) {
+        t->known[v] |= value[v] >= 0;
+        if (value[v] > 0 && v != METER_PEAK_RSS)
+            t->ended[v] += value[v];
     }
+}
+
+void total_add(struct total *t, enum meter_life life, const struct meter_reading *r) {
+    raise(&t->ended[METER_PEAK_RSS], r->value[METER_PEAK_RSS]);
+    if (life != METER_ALIVE)
+        add_ended(t, r->value);
+    else if (t->live++ == 0) /* most often the only one */
+        memcpy(t->sum.value, r->value, sizeof(r->value));
+    else
+        add_live(t, r->value);
 }
 
 void total_end(struct total *t) {
     int64_t *sum = t->sum.value;
 
+    if (t->live == 0)
+        memset(sum, 0, sizeof(t->sum.value));
     raise(&t->ended[METER_PEAK_RSS], sum[METER_RSS]);
-    t->known[METER_PEAK_RSS] = true;
     for (int v = 0; v < METER_CUMULATIVE; v++) {
-        if (!t->known[v])
-            sum[v] = METER_UNKNOWN;
-        else if (sum[v] >= 0)
-            sum[v] += t->ended[v];
+        if (sum[v] < 0)
+            continue;
+        t->known[v] |= t->live > 0;
+        sum[v] = t->known[v] ? sum[v] + t->ended[v] : METER_UNKNOWN;
     }
+    sum[METER_PEAK_RSS] = t->ended[METER_PEAK_RSS];
 }

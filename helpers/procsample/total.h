@@ -5,6 +5,7 @@
 #define PROCSAMPLE_TOTAL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "procmeter.h"
@@ -12,6 +13,7 @@
 struct total {
     int64_t ended[METER_CUMULATIVE]; /* used by processes that have ended */
     bool known[METER_CUMULATIVE];    /* of any process, ever */
+    size_t live;                     /* processes in `sum` */
     struct meter_reading sum;
 };
 

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "collapsed.h"
 #include "err.h"
@@ -22,9 +21,6 @@ void merge_free(struct merge *m) {
     stacktable_free(&m->table);
     stackfile_free(&m->file);
     units_free(&m->units);
-    for (size_t i = 0; i < m->n_maps; i++)
-        mapped_free(&m->maps[i]);
-    free(m->maps);
 }
 
 static void add_stack(struct merge *m, const char *stack, size_t len, bool stays,
@@ -69,33 +65,16 @@ void merge_lines(struct merge *m, const char *s, size_t len, bool stays) {
     }
 }
 
-/* Maps the file and adds what is unread of it; false when it cannot be mapped. */
-static bool map_rest(struct merge *m, struct input *in) {
-    off_t at = lseek(in->fd, 0, SEEK_CUR);
-    size_t unread = in->len - in->pos, from;
-    struct mapped map;
-
-    if (at < (off_t)unread)
-        return false;
-    from = (size_t)at - unread;
-    map = mapped_fd(in->fd);
-    if (map.size <= from) {
-        mapped_free(&map);
-        return false;
-    }
-    m->maps = xrealloc(m->maps, (m->n_maps + 1) * sizeof(*m->maps));
-    m->maps[m->n_maps++] = map;
-    merge_lines(m, (char *)map.data + from, map.size - from, true);
-    return true;
-}
-
 void merge_file(struct merge *m, struct input *in) {
-    if (!in->eof && map_rest(m, in))
-        return;
+    size_t len;
+    const char *mapped = input_map(in, &m->table.files, &len);
+
+    if (mapped)
+        merge_lines(m, mapped, len, true);
     do {
         const char *s = in->data + in->pos, *last = memrchr(s, '\n', in->len - in->pos);
-        size_t len = last ? (size_t)(last + 1 - s) : 0;
 
+        len = last ? (size_t)(last + 1 - s) : 0;
         merge_lines(m, s, len, false);
         in->pos += len;
     } while (!in->eof && input_fill(in));

@@ -12,7 +12,6 @@
 #include "calltree.h"
 #include "fold.h"
 #include "input.h"
-#include "mapped.h"
 #include "stackfile.h"
 #include "stacktable.h"
 #include "units.h"
@@ -21,9 +20,7 @@ struct merge {
     struct stacktable table;
     struct stackfile file; /* at hand; of its lines only the comments go there */
     struct units units;
-    struct fold *fold;   /* told of lines that are no stacks */
-    struct mapped *maps; /* files whose text the table uses where it is */
-    size_t n_maps;
+    struct fold *fold; /* told of lines that are no stacks */
 };
 
 void merge_init(struct merge *m, struct fold *fold);

@@ -79,6 +79,39 @@ diff_of() {
     equal "$(wc -l <"$folded.out")" "$(sort -u "$folded" | wc -l)"
 }
 
+@test "texts that begin alike come sorted, however much they share and whichever comes first" {
+    cd "$BATS_TEST_TMPDIR"
+    python3 - <<'PYTHON'
+import random
+rng = random.Random(11)
+# Around what the sort looks at in one go, 512 bytes, and with bytes below and above the semicolon.
+texts = {b"m;" + rng.choice((b"", b"x" * 510, b"x" * 1022, b"x" * 509)) + bytes(rng.choices(b"\x01 :;a", k=rng.randrange(12))) for _ in range(4000)}
+texts |= {b"m;" + b"x" * n + tail for n in (509, 510, 511, 1021, 1022, 1023) for tail in (b"", b"x", b";", b"a", b"a;a")}
+texts = {t.rstrip(b" ") for t in texts}
+texts |= {t + b"\0" * n for t in (b"m;", b"m;" + b"x" * 507) for n in range(1, 9)}
+mixed = sorted(texts)
+rng.shuffle(mixed)
+# The one in the middle shares least with the others, each time that it and its like are taken off.
+worst = []
+for i in range(300, 0, -1):
+    worst.insert((len(worst) + 1) // 2, b"w;" + b"x" * i + b"y")
+for name, stacks in (("mixed", mixed), ("worst", worst)):
+    with open(name, "wb") as out:
+        out.writelines(s + b" 1\n" for s in stacks)
+    with open(f"{name}.bytes", "wb") as out:
+        out.writelines(s + b" 1 0\n" for s in sorted(stacks))
+    with open(f"{name}.frames", "wb") as out:
+        out.writelines(s + b" 1\n" for s in sorted(stacks, key=lambda s: s.split(b";")))
+PYTHON
+    local name
+    for name in mixed worst; do
+        stackdiff "$name" /dev/null | sed 1d >out
+        cmp out "$name.bytes"
+        stackfold "$name" >out
+        cmp out "$name.frames"
+    done
+}
+
 @test "--merge-lines compares functions, whatever line they were at" {
     diff_of $'f (a.py:3);g (b.py:1) 1\nf (a.py:7);g (b.py:2) 2\nh:1;x (1:2 4\n' $'f (a.py:9);g (b.py:9) 5\n' --merge-lines
     equal "$output" $'f (a.py);g (b.py) 3 5\nh:1;x (1:2 4 0'
@@ -124,19 +157,93 @@ stackdiff: 1 of 2 lines left out, which have no weight at their end; the first i
     equal "$output" 'a 0 2'
 }
 
-@test "large inputs take time by their size, whatever they are made of: unsorted, one deep stack each, alike to the end" {
+@test "large inputs take time by their size, whatever they are made of: unsorted, one deep stack each, alike to the end, made to have one hash" {
     cd "$BATS_TEST_TMPDIR"
     # 300,000 stacks in an order that no file has; 200 stacks of 20,000 frames; 10,000 that differ at their end only.
     awk 'BEGIN { for (i = 0; i < 300000; i++) printf "main;f%d;g%d 1\n", i * 7919 % 300007, i }' >unsorted
     awk 'BEGIN { for (i = 0; i < 20000; i++) deep = deep "f;"; for (i = 0; i < 200; i++) print deep "g" i, 1 }' >deep
     awk 'BEGIN { for (i = 0; i < 300; i++) alike = alike "same frame;"; for (i = 0; i < 10000; i++) print alike i * 7919 % 10007, 1 }' >alike
+    # The bytes are a constant of the hash: what is multiplied with it is lost where the seed is not with the constant.
+    awk 'BEGIN { for (i = 0; i < 50000; i++) printf "\025\174\112\177\271\171\067\236%08x;tail;of;stack 1\n", i }' >hostile
     local file
-    for file in unsorted deep alike; do
+    for file in unsorted deep alike hostile; do
         tac "$file" >back
         # Of CPU; 0.2 are needed, 0.5 with sanitizers.
         run -0 --separate-stderr bash -c 'ulimit -t 3; exec stackdiff "$1" back >out' - "$file"
         equal "$(awk '!/^#/ { a += $(NF - 1); b += $NF; n++ } END { print n, a, b }' out)" "$(wc -l <"$file") $(wc -l <"$file") $(wc -l <"$file")"
     done
+}
+
+@test "large files, pipes, FIFOs and standard input are read alike, and one file may be both" {
+    cd "$BATS_TEST_TMPDIR"
+    python3 - <<'PYTHON'
+import random, re
+rng = random.Random(3)
+runs = {}
+for name in ("one", "two"):
+    sums = runs[name] = {}
+    with open(name, "w") as out:
+        for i in range(30000):
+            stack = ";".join(f"{rng.choice('abc') * rng.randrange(1, 9)} (x.py:{rng.randrange(1, 4)})" for _ in range(rng.randrange(1, 7)))
+            weight = rng.randrange(1, 1000)
+            sums[stack] = sums.get(stack, 0) + weight
+            print(stack, weight, file=out, end="" if name == "two" and i == 29999 else "\n")
+
+def write(name, a, b):
+    with open(name, "w") as out:
+        out.write("# weights: baseline candidate\n")
+        out.writelines(f"{s} {a.get(s, 0)} {b.get(s, 0)}\n" for s in sorted(a.keys() | b.keys()))
+
+def merged(sums):
+    out = {}
+    for stack, weight in sums.items():
+        stack = re.sub(r":\d+\)", ")", stack)
+        out[stack] = out.get(stack, 0) + weight
+    return out
+
+one, two = runs["one"], runs["two"]
+write("both", one, two)
+write("same", one, one)
+write("alone", {}, one)
+write("merged", merged(one), merged(two))
+PYTHON
+    (($(stat -c %s one) > 300000)) # larger than what is read at once
+    stackdiff one two >out
+    cmp out both
+    stackdiff <(cat one) two >out
+    cmp out both
+    stackdiff one - <two >out
+    cmp out both
+    { read -r _ && stackdiff - two; } < <(echo "# comment" && cat one) >out
+    cmp out both
+    cat <(echo "# comment") one >commented
+    { read -r _ && stackdiff - two; } <commented >out
+    cmp out both
+    mkfifo pipe
+    cat one >pipe 3>&- &
+    stackdiff pipe two >out
+    cmp out both
+    stackdiff one one >out
+    cmp out same
+    : >empty
+    stackdiff empty one >out
+    cmp out alone
+    stackdiff --merge-lines one two >out
+    cmp out merged
+}
+
+@test "a file that is cut while it is read is a failure, not a crash" {
+    cd "$BATS_TEST_TMPDIR"
+    seq -f 'main;frame number %.0f 1' 30000 >large
+    mkfifo second
+    (status=0 && stackdiff large second >out 2>err 3>&- || status=$? && echo "$status" >status) &
+    exec 4>second # opens when the first file has been read
+    truncate -s 0 large
+    echo 'main;frame number 7 1' >&4
+    exec 4>&-
+    wait
+    equal "$(cat status)" 3
+    equal "$(cat err)" "stackdiff: a file was cut short by another program while it was read; try again when it is written"
 }
 
 @test "it takes two files" {
