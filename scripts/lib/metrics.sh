@@ -324,8 +324,6 @@ metrics_linger() {
 metrics_finish() {
     local status=0
     signals_ignored
-    # An ingest is not a profile, of which any part will do.
-    [[ -z $STOPPED ]] || END_STATE=interrupted
     if [[ -z $PID ]]; then
         target_verdict || status=$?
         if ((status)) && [[ -z $STOPPED ]]; then
@@ -387,7 +385,7 @@ metrics_summary() {
         [[ $(run_get counted_by) != shim ]] || printf ', as counted inside the loader until it ended'
         [[ $(run_get qdrant_points) == n/a ]] || printf '; Qdrant holds %s points' "$(run_get qdrant_points)"
         printf '.\n'
-        if [[ $(run_get state) == interrupted ]]; then printf 'The run was stopped before its end (%s).\n' "$(run_get stopped | sed 's#^n/a$#its script was killed#')"; fi
+        run_cut_short
         printf 'Loader exit status %s. Peak RSS %s MiB.\n' "$(run_get loader_exit_status)" \
             "$(series_sum qdrant_loader_process_resident_memory_peak_bytes | awk '{ print ($1 == "n/a" ? $1 : int($1 / 1048576)) }')"
         if [[ -s $RUN/metrics.prom ]]; then

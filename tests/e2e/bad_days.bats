@@ -46,6 +46,11 @@ readable_profile() {
     shares_add_up "$RUN"
 }
 
+# was_stopped SIGNAL STATUS: its manifest tells one story of that.
+was_stopped() {
+    equal "$(jq -c '[.state, .stopped, .exit_status]' "$RUN/run.json")" "[\"stopped\",\"SIG$1\",$2]"
+}
+
 # tmp_folders: how many temporary folders of targets there are.
 tmp_folders() { find "$TMPDIR" -maxdepth 1 -type d \( -name 'qlp-*' -o -name 'qdrant-loader-*' \) | wc -l; }
 
@@ -57,6 +62,8 @@ tmp_folders() { find "$TMPDIR" -maxdepth 1 -type d \( -name 'qlp-*' -o -name 'qd
     readable_profile
     matches "$(<"$BATS_TEST_TMPDIR/err")" 'stopped by SIGINT: keeping what was sampled'
     (($(jq .samples "$RUN/run.json") > 0))
+    was_stopped INT 130
+    matches "$(<"$RUN/summary.md")" 'The run was stopped before its end \(SIGINT\)'
 }
 
 @test "SIGTERM keeps what was sampled, exits 143 and leaves nothing running" {
@@ -84,7 +91,7 @@ tmp_folders() { find "$TMPDIR" -maxdepth 1 -type d \( -name 'qlp-*' -o -name 'qd
     until_true 60 compgen -G "$RESULTS/*-profile-pyspy/log/standin-qdrant.log"
     kill -INT -- "-$TARGET"
     target_ends 130
-    equal "$(jq -c '[.state, .exit_status, (.ended | type)]' "$RESULTS"/*-profile-pyspy/run.json)" '["interrupted",130,"string"]'
+    equal "$(jq -c '[.state, .stopped, .exit_status, (.ended | type)]' "$RESULTS"/*-profile-pyspy/run.json)" '["stopped","SIGINT",130,"string"]'
     [[ ! -e $RESULTS/latest ]] || fail 'latest names a run that has nothing to show'
 }
 
@@ -115,7 +122,7 @@ tmp_folders() { find "$TMPDIR" -maxdepth 1 -type d \( -name 'qlp-*' -o -name 'qd
     target_ends 137
     readable_profile
     matches "$(<"$BATS_TEST_TMPDIR/err")" 'stopped by SIGTERM: keeping what was sampled'
-    equal "$(jq .exit_status "$RUN/run.json")" 143
+    was_stopped TERM 143
 }
 
 @test "kill -9 of procrun ends the loader, and the target says so" {
@@ -286,6 +293,7 @@ killed_of_duration() {
     until_true 60 grep -qs '_apply_rate_limit' "$RUN/raw/wall.folded"
     kill -INT -- "-$TARGET"
     target_ends 130
+    was_stopped INT 130
     readable_profile
     matches "$(<"$RUN/summary.md")" 'waiting in EmbeddingService._apply_rate_limit'
 }
@@ -295,7 +303,17 @@ killed_of_duration() {
     until_true 120 grep -qsE '"points": [1-9]' "$RUN/raw/qdrant.counts.json"
     kill -INT -- "-$TARGET"
     target_ends 130
+    was_stopped INT 130
     [[ -s $RUN/profile.out ]] || fail "no profile.out: $(tail "$BATS_TEST_TMPDIR/err")"
+    readable_profile
+}
+
+@test "Ctrl-C under profile-perf keeps the stacks, and exits 130" {
+    SCRIPT=profile-perf target_start
+    until_true 120 sampling
+    kill -INT -- "-$TARGET"
+    target_ends 130
+    was_stopped INT 130
     readable_profile
 }
 
