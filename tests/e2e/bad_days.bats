@@ -376,6 +376,24 @@ killed_of_duration() {
     matches "$output" '\[no-loader-process\] PID=1 belongs to root\. .*: sudo make profile-wall PID=1$'
 }
 
+@test "PID=find where only another user's loader runs is exit 3 with one message, whose it is and what may attach to it" {
+    ((EUID == 0)) || fail "needs root, to be somebody else"
+    cd "$BATS_TEST_TMPDIR"
+    # A machine of its own, as far as processes go.
+    run -3 unshare --mount --pid --fork --mount-proc bash -c '
+        PYTHONPATH=$ROOT/tests/fixtures/loader-shape python3 -m qdrant_loader.cli ingest 2>/dev/null &
+        loader=$!
+        pidfind --pid "$loader" --wait 30s >/dev/null || exit 9
+        setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=+dac_override --ambient-caps=+dac_override bash -c "
+            . \"\$ROOT/scripts/lib/common.sh\"; . \"\$ROOT/scripts/lib/target.sh\"
+            target_find find" profile-wall
+        status=$?
+        kill -KILL "$loader"
+        exit "$status"'
+    matches "$output" '^profile-wall: \[no-loader-process\] a loader runs, pid ([0-9]+), but it belongs to root\. Run as that user, or: sudo make profile-wall PID=[0-9]+$'
+    equal "${#lines[@]}" 1 'lines'
+}
+
 @test "without the right to trace, an attach is exit 3 at once and says what gives it" {
     ((EUID == 0)) || fail "needs root: a loader that has a capability which the target has given up"
     loader_start plain
