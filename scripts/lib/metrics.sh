@@ -106,6 +106,9 @@ exporter_start() {
     if grep -q 'everybody who reaches this address' "$RUN/log/exporter.log"; then
         note open-endpoint "LISTEN=$LISTEN: everybody who reaches this address can read the metrics. A WEB_CONFIG with users asks for a password, LISTEN=127.0.0.1:${LISTEN##*:} keeps it on this machine"
     fi
+    if grep -q 'passwords cross the network in clear' "$RUN/log/exporter.log"; then
+        note clear-passwords "LISTEN=$LISTEN: Prometheus' password crosses the network in clear. Give $WEB_CONFIG a tls_server_config too, or put a reverse proxy in front (docs/monitoring/reverse-proxy.md)"
+    fi
 }
 
 # exporter_words: the last of its messages on standard input, without its name, and without what is its own usage.

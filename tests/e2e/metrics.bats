@@ -426,6 +426,7 @@ X
     equal "$(code)" 401
     equal "$(code -u alice:secret)" 200
     run ! said open-endpoint
+    said "clear-passwords\] LISTEN=0\.0\.0\.0:0: Prometheus' password crosses the network in clear\. Give .*web\.yml a tls_server_config"
     kill -TERM "$TARGET"
     target_ends 143
     : >"$BATS_TEST_TMPDIR/empty.yml"

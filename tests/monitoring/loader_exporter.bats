@@ -155,7 +155,7 @@ loader_exporter: take another port with --web.listen-address, or port 0 for any 
     local second
     second=$(sed -n 's/.*serving http:..\[::1\]:\([0-9]*\).*/\1/p' "$LOG")
     equal "$(status_of "http://[::1]:$second/metrics")" 200
-    grep -q 'everybody who reaches this address' "$LOG"
+    equal "$(grep -c 'everybody who reaches this address can read the metrics: name users in --web.config.file, or listen on 127.0.0.1$' "$LOG")" 1 'warnings'
 }
 
 @test "the format is the one that the client asks for" {
