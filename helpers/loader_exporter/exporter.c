@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "announce.h"
 #include "clock.h"
 #include "err.h"
 #include "negotiate.h"
@@ -127,7 +128,7 @@ static void answered(void *arg, const struct http_request *r, unsigned status) {
 /* Takes the files back that say where it serves. */
 static void retract(struct exporter *x) {
     if (x->sd_text.len > 0)
-        outfile_remove(x->config->file_sd, x->sd_text.data, x->sd_text.len);
+        announce_end(x->sd_fd, x->config->file_sd, x->sd_text.data, x->sd_text.len);
     if (x->ready_text.len > 0)
         outfile_remove(x->config->ready_file, x->ready_text.data, x->ready_text.len);
     buf_free(&x->sd_text);

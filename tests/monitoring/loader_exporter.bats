@@ -486,19 +486,82 @@ sys.stdin.read()' --api-key hunter2-in-arguments <"$BATS_TEST_TMPDIR/in" >"$BATS
     [[ ! -e $sd ]]
 }
 
-@test "the end of one exporter leaves what another has written under the same names" {
+@test "the end of one exporter leaves what another program has written under the same names" {
     local sd=$BATS_TEST_TMPDIR/sd.json first
     start --multiproc-dir "$DIR" --file-sd "$sd"
     first=$EXPORTER
     STARTED+=("$first")
     rm "$READY"
-    start --multiproc-dir "$DIR" --file-sd "$sd"
+    start --multiproc-dir "$DIR"
+    printf '[]\n' >"$BATS_TEST_TMPDIR/other"
+    mv "$BATS_TEST_TMPDIR/other" "$sd"
     kill "$first"
     wait "$first"
-    equal "$(jq -r '.[0].targets[0]' "$sd")" "$ADDR"
+    equal "$(<"$sd")" '[]'
     equal "$(jq .pid "$READY")" "$EXPORTER"
     stop
-    [[ ! -e $sd && ! -e $READY ]]
+    [[ -e $sd && ! -e $READY ]]
+}
+
+@test "an exporter is refused the file_sd of another one that runs, with its address, and takes that of one that was killed" {
+    local sd=$BATS_TEST_TMPDIR/sd.json before
+    start --multiproc-dir "$DIR" --file-sd "$sd"
+    before=$(<"$sd")
+    run -3 --separate-stderr timeout 20 loader_exporter --multiproc-dir "$DIR" --web.listen-address 127.0.0.1:0 --file-sd "$sd"
+    equal "${stderr_lines[-1]}" "loader_exporter: $sd: is the file of another exporter that runs ($ADDR): give this one a name of its own with --file-sd, in the same folder"
+    equal "$(<"$sd")" "$before"
+    equal "$(find "$BATS_TEST_TMPDIR" -name '.sd.json*')" ''
+    # The lock of one that is killed is over, and a name that is a link or a FIFO holds nobody up.
+    kill -KILL "$EXPORTER"
+    wait "$EXPORTER" || :
+    rm "$READY"
+    equal "$(<"$sd")" "$before"
+    start --multiproc-dir "$DIR" --file-sd "$sd"
+    equal "$(jq -r '.[0].targets[0]' "$sd")" "$ADDR"
+    stop
+    [[ ! -e $sd ]]
+    ln -s "$BATS_TEST_TMPDIR/elsewhere" "$sd"
+    start --multiproc-dir "$DIR" --file-sd "$sd"
+    [[ -f $sd && ! -L $sd && ! -e $BATS_TEST_TMPDIR/elsewhere ]]
+    stop
+    mkfifo "$sd"
+    start --multiproc-dir "$DIR" --file-sd "$sd"
+    equal "$(jq -r '.[0].targets[0]' "$sd")" "$ADDR"
+}
+
+@test "of two exporters that take one file_sd at the same moment, the later one is refused" {
+    local sd=$BATS_TEST_TMPDIR/sd.json first
+    # The first has seen that the name is free, and waits before it takes it.
+    cat >"$BATS_TEST_TMPDIR/late.c" <<'X'
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int renameat2(int from, const char *old, int to, const char *new, unsigned flags) {
+    char byte;
+    int fd = open(getenv("LATE"), O_RDONLY);
+    (void)!read(fd, &byte, 1);
+    close(fd);
+    return (int)syscall(SYS_renameat2, from, old, to, new, flags);
+}
+X
+    "${CC:-cc}" -shared -fPIC -o "$BATS_TEST_TMPDIR/late.so" "$BATS_TEST_TMPDIR/late.c"
+    mkfifo "$BATS_TEST_TMPDIR/go"
+    LATE=$BATS_TEST_TMPDIR/go LD_PRELOAD=$BATS_TEST_TMPDIR/late.so ASAN_OPTIONS=verify_asan_link_order=0 loader_exporter --multiproc-dir "$DIR" \
+        --web.listen-address 127.0.0.1:0 --file-sd "$sd" 2>"$BATS_TEST_TMPDIR/first.log" 3>&- &
+    first=$!
+    STARTED+=("$first")
+    # Opens when the other end is open too: it is there.
+    exec {GO}>"$BATS_TEST_TMPDIR/go"
+    start --multiproc-dir "$DIR" --file-sd "$sd"
+    printf x >&"$GO"
+    until_true 20 gone "$first"
+    local status=0
+    wait "$first" || status=$?
+    equal "$status" 3
+    equal "$(tail -n 1 "$BATS_TEST_TMPDIR/first.log")" "loader_exporter: $sd: is the file of another exporter that runs ($ADDR): give this one a name of its own with --file-sd, in the same folder"
+    equal "$(jq -r '.[0].targets[0]' "$sd")" "$ADDR"
+    equal "$(find "$BATS_TEST_TMPDIR" -name '.sd.json*')" ''
 }
 
 @test "a pid that is none exits 1, a folder for files that cannot be written 3" {
