@@ -128,9 +128,24 @@ static bool is_root(const struct process *p, struct proc_id id) {
     return false;
 }
 
+static bool may_have_forked(const struct tree_node *node, pid_t tid) {
+    return !node->user || meter_task_ran(node->user, tid);
+}
+
+/* Looks for new processes when those that are known have been read: that tells which threads were
+ * on a CPU. True when there are some. */
+static bool scan(const struct process *p, struct proctree *tree, unsigned want, bool *scanned) {
+    if (*scanned || !(want & METER_TASKS))
+        return false;
+    *scanned = true;
+    return proctree_scan(tree, p->config->host.own_pids, may_have_forked) > 0;
+}
+
 /* Reads a tree and adds it up in `now`. */
 static void read_tree(struct process *p, struct proctree *tree, unsigned want, int64_t *now) {
-    for (size_t i = 0; i < tree->n;) {
+    bool scanned = false;
+
+    for (size_t i = 0; i < tree->n || scan(p, tree, want, &scanned);) {
         struct tree_node *node = &tree->node[i];
         enum meter_life life;
         struct meter_reading r = {0};
@@ -209,10 +224,8 @@ void process_read(struct process *p) {
         return;
     p->read_at = now;
     if (is_due(p->full_at, now, config->full_every_ns)) {
-        want |= METER_TASKS;
+        want |= METER_TASKS | METER_TASKS_RAN;
         p->full_at = now;
-        for (size_t t = 0; t < p->v.trees; t++)
-            (void)proctree_scan(&p->tree[t], config->host.own_pids);
     }
     if (config->pss_every_ns > 0 && is_due(p->pss_at, now, config->pss_every_ns)) {
         want |= METER_PSS_USS;

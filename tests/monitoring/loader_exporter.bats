@@ -313,6 +313,54 @@ loader_exporter: take another port with --web.listen-address, or port 0 for any 
     equal "$(value took_seconds_sum)" 10.0
 }
 
+@test "switches and states are those of all threads, however long they slept, and a child of a second thread is found" {
+    mkfifo "$BATS_TEST_TMPDIR/in"
+    "$PY" -c '
+import queue, subprocess, sys, threading, time
+asked = [queue.Queue() for _ in range(6)]
+def work(mine):
+    while what := mine.get():
+        if what == "fork":
+            subprocess.Popen(["sleep", "1000"], close_fds=True)
+        else:
+            for _ in range(40):
+                time.sleep(0.001)
+        print(what, flush=True)
+for mine in asked:
+    threading.Thread(target=work, args=(mine,), daemon=True).start()
+print("ready", flush=True)
+for line in sys.stdin:
+    asked[int(line.split()[0])].put(line.split()[1])' <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out" 3>&- &
+    local pid=$! n
+    STARTED+=("$pid")
+    exec {IN}>"$BATS_TEST_TMPDIR/in"
+    until_true 10 grep -qs ready "$BATS_TEST_TMPDIR/out"
+    as_the_kernel() {
+        local kind
+        scrape
+        for kind in voluntary nonvoluntary; do
+            [[ $(value "qdrant_loader_process_context_switches_total{kind=\"${kind/nonvol/invol}\"}") == "$(
+                awk -v kind="^${kind}_ctxt" '$1 ~ kind { n += $2 } END { printf "%.1f", n }' "/proc/$pid"/task/*/status
+            )" ]] || return 1
+        done
+        [[ $(value 'qdrant_loader_process_threads_by_state{state="sleeping"}') == 7.0 ]]
+    }
+    start --pid "$pid"
+    until_true 5 as_the_kernel
+    for n in 4 4 1; do
+        : >"$BATS_TEST_TMPDIR/out"
+        printf '%d nap\n' "$n" >&"$IN"
+        until_true 10 grep -qs nap "$BATS_TEST_TMPDIR/out"
+        until_true 5 as_the_kernel
+    done
+    equal "$(value qdrant_loader_process_processes)" 1.0
+    printf '5 fork\n' >&"$IN"
+    until_true 10 grep -qs fork "$BATS_TEST_TMPDIR/out"
+    read -r n < <(cat "/proc/$pid"/task/*/children)
+    STARTED+=("$n")
+    until_true 5 shows qdrant_loader_process_processes 2.0
+}
+
 @test "/proc of a tree: CPU, memory, I/O, threads, files, and what ended children used stays" {
     mkfifo "$BATS_TEST_TMPDIR/in"
     "$PY" -c '
