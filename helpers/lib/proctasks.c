@@ -22,7 +22,7 @@ struct task {
 struct proctasks {
     struct task *task;
     size_t n, cap;
-    size_t expect; /* where the next tid should stand: the kernel lists threads in one order */
+    size_t expect;     /* where the next tid should stand: the kernel lists threads in one order */
     size_t expect_ran; /* the same for proctasks_ran */
     int64_t ended[TASK_VALUES];
     size_t hint_ctx[2];
@@ -113,8 +113,8 @@ static void copy_comm(char comm[65], const char *text) {
     comm[n] = '\0';
 }
 
-/* Reads schedstat, and with it whether the thread has been on a CPU since the last reading. One that
- * is not counted is taken to have been. */
+/* Reads schedstat, and with it whether the thread has been on a CPU since the last reading. One
+ * that is not counted is taken to have been. */
 static void read_schedstat(struct proctasks *t, struct task *k, int dirfd, int keep_below) {
     int64_t oncpu = k->now.value[TASK_ONCPU];
     uint64_t turns = k->turns;
