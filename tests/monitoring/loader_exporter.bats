@@ -356,8 +356,8 @@ for line in sys.stdin:
     equal "$(value qdrant_loader_process_processes)" 1.0
     printf '5 fork\n' >&"$IN"
     until_true 10 grep -qs fork "$BATS_TEST_TMPDIR/out"
-    read -r n < <(cat "/proc/$pid"/task/*/children)
-    STARTED+=("$n")
+    n=$(cat "/proc/$pid"/task/*/children)
+    STARTED+=("${n% }")
     until_true 5 shows qdrant_loader_process_processes 2.0
 }
 
@@ -406,6 +406,21 @@ input()' <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out" 3>&- &
     until_true 10 shows qdrant_loader_up 0.0
     equal "$(value qdrant_loader_process_resident_memory_bytes)" ''
     awk -v v="$(cpu)" -v u="$user" 'BEGIN { exit v < u }'
+}
+
+@test "PSS follows a loader that grows, long before its interval is over" {
+    mkfifo "$BATS_TEST_TMPDIR/in"
+    "$PY" -c 'import sys; sys.stdin.readline(); hold = b"x" * (200 << 20); sys.stdin.readline(); del hold; sys.stdin.readline()' <"$BATS_TEST_TMPDIR/in" 3>&- &
+    STARTED+=("$!")
+    exec {IN}>"$BATS_TEST_TMPDIR/in"
+    pss() { scrape && (($(value qdrant_loader_process_pss_bytes | awk '{ printf "%d", $1 / 1048576 }') $1)); }
+    start --pid "${STARTED[0]}" --pss 1h
+    until_true 5 pss '> 0'
+    pss '< 100'
+    printf '\n' >&"$IN"
+    until_true 10 pss '> 200'
+    printf '\n' >&"$IN"
+    until_true 10 pss '< 100'
 }
 
 @test "--pss 0 reads no PSS" {
