@@ -7,12 +7,15 @@ load ../lib/exporter
 setup() {
     PY=${LOADER_ENV_PYTHON:?"the loader environment's Python"}
     MULTIPROC=$ROOT/tests/lib/multiproc.py
+    GROUPS_MADE=()
     DIR=$BATS_TEST_TMPDIR/multiproc
     mkdir -m 0700 "$DIR"
 }
 
 teardown() {
+    local group
     stop_all
+    for group in "${GROUPS_MADE[@]}"; do until_true 20 rmdir "$group"; done
 }
 
 raw() {
@@ -413,7 +416,8 @@ input()' <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out" 3>&- &
     "$PY" -c 'import sys; sys.stdin.readline(); hold = b"x" * (200 << 20); sys.stdin.readline(); del hold; sys.stdin.readline()' <"$BATS_TEST_TMPDIR/in" 3>&- &
     STARTED+=("$!")
     exec {IN}>"$BATS_TEST_TMPDIR/in"
-    pss() { scrape && (($(value qdrant_loader_process_pss_bytes | awk '{ printf "%d", $1 / 1048576 }') $1)); }
+    # pss CONDITION: of it in MiB.
+    pss() { scrape && awk -v v="$(value qdrant_loader_process_pss_bytes)" "BEGIN { exit !(v / 1048576 $1) }"; }
     start --pid "${STARTED[0]}" --pss 1h
     until_true 5 pss '> 0'
     pss '< 100'
@@ -458,6 +462,48 @@ input()' <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out" 3>&- &
     loader_exporter --once --proc "$proc" --cgroup "$group" --pid 7 >"$PAGE"
     equal "$(value qdrant_loader_process_memory_limit_bytes)" 1.024e+09
     equal "$(value qdrant_loader_process_cpu_limit_cores)" 12.0
+}
+
+# group NAME MIB: GROUP, a memory control group of that size, which teardown removes.
+group() {
+    GROUP=/sys/fs/cgroup/memory
+    [[ -d $GROUP ]] || GROUP=/sys/fs/cgroup
+    GROUP+=/bats-$BASHPID-$1
+    mkdir "$GROUP"
+    GROUPS_MADE+=("$GROUP")
+    if [[ -e $GROUP/memory.max ]]; then echo "$2M" >"$GROUP/memory.max"; else echo "$2M" >"$GROUP/memory.limit_in_bytes"; fi
+}
+
+# contained GROUP COMMAND…: as in a container that has this group, and sees no other.
+contained() {
+    # shellcheck disable=SC2016 # expanded by those shells
+    exec bash -c 'echo $$ >"$1/cgroup.procs"; exec unshare --cgroup --mount bash -c '"'"'
+        if [[ -d /sys/fs/cgroup/memory ]]; then
+            umount /sys/fs/cgroup/memory && mount -t cgroup -o memory none /sys/fs/cgroup/memory
+        else
+            umount /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup
+        fi || exit 9
+        exec "$@"'"'"' "$@"' contained "$@"
+}
+
+@test "the limit of a loader in another container is that container's, and not the exporter's own" {
+    ((EUID == 0)) || fail "needs root, to make control groups: sudo make test"
+    local theirs
+    group loader 512
+    theirs=$GROUP
+    contained "$theirs" sleep 1000 3>&- &
+    STARTED+=($!)
+    until_true 10 grep -qs '^sleep' "/proc/$!/comm"
+    group exporter 64
+    PAGE=$BATS_TEST_TMPDIR/page
+    # In this container the loader's group is /../…, which is not in what is mounted.
+    (contained "$GROUP" bash -c 'grep -q ":/\.\./" /proc/$1/cgroup && loader_exporter --once --pid "$1"' - "${STARTED[0]}") >"$PAGE"
+    equal "$(value qdrant_loader_process_memory_limit_bytes)" 5.36870912e+08
+    # What cannot be read is not known, and not the machine's.
+    (contained "$GROUP" loader_exporter --once --pid "${STARTED[0]}" --cgroup /sys/none) >"$PAGE"
+    equal "$(value qdrant_loader_process_memory_limit_bytes)" ''
+    equal "$(value qdrant_loader_process_cpu_limit_cores)" ''
+    [[ -n $(value qdrant_loader_process_max_fds) ]]
 }
 
 @test "two loaders, one exporter: series stand together and are told apart by name" {
