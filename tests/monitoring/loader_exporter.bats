@@ -479,9 +479,9 @@ contained() {
     # shellcheck disable=SC2016 # expanded by those shells
     exec bash -c 'echo $$ >"$1/cgroup.procs"; exec unshare --cgroup --mount bash -c '"'"'
         if [[ -d /sys/fs/cgroup/memory ]]; then
-            umount /sys/fs/cgroup/memory && mount -t cgroup -o memory none /sys/fs/cgroup/memory
+            umount -l /sys/fs/cgroup/memory && mount -t cgroup -o memory none /sys/fs/cgroup/memory
         else
-            umount /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup
+            umount -l /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup
         fi || exit 9
         exec "$@"'"'"' "$@"' contained "$@"
 }
@@ -494,7 +494,7 @@ contained() {
     contained "$theirs" sleep 1000 3>&- &
     STARTED+=($!)
     until_true 10 grep -qs '^sleep' "/proc/$!/comm"
-    group exporter 64
+    group exporter 128
     PAGE=$BATS_TEST_TMPDIR/page
     # In this container the loader's group is /../…, which is not in what is mounted.
     (contained "$GROUP" bash -c 'grep -q ":/\.\./" /proc/$1/cgroup && loader_exporter --once --pid "$1"' - "${STARTED[0]}") >"$PAGE"
