@@ -22,7 +22,7 @@ benchmark() {
     } >"$tree/tests/bench/$1.py"
 }
 
-bench() { env -u RESULTS "$@" "$tree/scripts/bench-helpers"; }
+bench() { env -u RESULTS -u ONLY -u SUITE "$@" "$tree/scripts/bench-helpers"; }
 
 figures() { cut -f 1,2 "$tree/results/bench/helpers.tsv" | sort | tr '\t\n' '= '; }
 
