@@ -139,6 +139,10 @@ const struct proctasks *meter_tasks(const struct procmeter *m) {
     return m->tasks;
 }
 
+bool meter_task_ran(const struct procmeter *m, pid_t tid) {
+    return proctasks_ran(m->tasks, tid);
+}
+
 /* Notes why a file could not be read. */
 static void failed(struct procmeter *m) {
     if (errno == EACCES || errno == EPERM)
@@ -237,10 +241,10 @@ static void read_pss(const struct procmeter *m, struct meter_reading *r) {
     }
 }
 
-static void read_tasks(struct procmeter *m, int64_t *value) {
+static void read_tasks(struct procmeter *m, bool only_ran, int64_t *value) {
     struct proctask_sums sums;
 
-    if (!proctasks_read(m->tasks, m->dirfd, m->host->keep_below, &sums))
+    if (!proctasks_read(m->tasks, m->dirfd, m->host->keep_below, only_ran, &sums))
         return;
     value[METER_ONCPU] = sums.value[TASK_ONCPU];
     value[METER_RUN_DELAY] = sums.value[TASK_RUN_DELAY];
@@ -312,7 +316,7 @@ enum meter_life meter_read(struct procmeter *m, unsigned want, struct meter_read
     }
     value[METER_FDS] = count_fds(m);
     if (want & METER_TASKS)
-        read_tasks(m, value);
+        read_tasks(m, want & METER_TASKS_RAN, value);
     if (want & METER_PSS_USS)
         read_pss(m, r);
     if (want & METER_SOCKET_FDS)

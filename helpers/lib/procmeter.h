@@ -63,6 +63,7 @@ enum {
                             peak of RSS, swap, switches of the main thread, bytes read and written */
     METER_STAT_RSS = 16, /* not dear: RSS of stat even with METER_DETAIL. The kernel adds it up
                             less exactly there, so that readings of both are not to be mixed */
+    METER_TASKS_RAN = 32, /* with METER_TASKS: `only_ran` of proctasks_read */
 };
 
 enum meter_life {
@@ -112,5 +113,7 @@ bool meter_refused(const struct procmeter *m);
 
 /* Its threads, up to date after a reading with METER_TASKS. */
 const struct proctasks *meter_tasks(const struct procmeter *m);
+/* proctasks_ran of them. */
+bool meter_task_ran(const struct procmeter *m, pid_t tid);
 
 #endif

@@ -13,14 +13,17 @@
 
 struct task {
     struct proctask now;
+    uint64_t turns;        /* on a CPU: field 3 of schedstat; 0: not known */
     int schedstat, status; /* descriptors that are kept open, or -1 */
     bool seen;             /* in the reading that is under way */
+    bool ran;              /* since the reading before the last one */
 };
 
 struct proctasks {
     struct task *task;
     size_t n, cap;
-    size_t expect; /* where the next tid should stand: the kernel lists threads in one order */
+    size_t expect;     /* where the next tid should stand: the kernel lists threads in one order */
+    size_t expect_ran; /* the same for proctasks_ran */
     int64_t ended[TASK_VALUES];
     size_t hint_ctx[2];
 };
@@ -86,7 +89,7 @@ static void drop_ended(struct proctasks *t) {
         task_close(k);
     }
     t->n = kept;
-    t->expect = 0;
+    t->expect = t->expect_ran = 0;
 }
 
 /* A value that falls is that of a new thread with an old tid. */
@@ -110,16 +113,39 @@ static void copy_comm(char comm[65], const char *text) {
     comm[n] = '\0';
 }
 
-static void task_read(struct proctasks *t, struct task *k, int dirfd, int keep_below) {
+/* Reads schedstat, and with it whether the thread has been on a CPU since the last reading. One
+ * that is not counted is taken to have been. */
+static void read_schedstat(struct proctasks *t, struct task *k, int dirfd, int keep_below) {
+    int64_t oncpu = k->now.value[TASK_ONCPU];
+    uint64_t turns = k->turns;
     char name[48], text[PROCFILE_MAX];
     const char *p = text;
+
+    k->ran = true;
+    k->turns = 0;
+    (void)snprintf(name, sizeof(name), "task/%d/schedstat", k->now.tid);
+    if (procfile_read(dirfd, name, &k->schedstat, keep_below, text, sizeof(text)) <= 0)
+        return;
+    take(t, k, TASK_ONCPU, (int64_t)num_read(&p));
+    take(t, k, TASK_RUN_DELAY, (int64_t)num_read(&p));
+    k->turns = num_read(&p);
+    k->ran = k->turns == 0 || k->turns != turns || k->now.value[TASK_ONCPU] != oncpu;
+}
+
+static bool is_asleep(char state) {
+    return state == 'S' || state == 'I' || state == 'D';
+}
+
+static void task_read(struct proctasks *t, struct task *k, int dirfd, int keep_below,
+                      bool only_ran) {
+    char name[48], text[PROCFILE_MAX];
+    const char *p;
     ssize_t n;
 
-    (void)snprintf(name, sizeof(name), "task/%d/schedstat", k->now.tid);
-    if (procfile_read(dirfd, name, &k->schedstat, keep_below, text, sizeof(text)) > 0) {
-        take(t, k, TASK_ONCPU, (int64_t)num_read(&p));
-        take(t, k, TASK_RUN_DELAY, (int64_t)num_read(&p));
-    }
+    read_schedstat(t, k, dirfd, keep_below);
+    /* Nothing in its status has changed, but for one that was woken and still waits for a CPU. */
+    if (only_ran && !k->ran && is_asleep(k->now.state))
+        return;
     k->now.state = '\0';
     (void)snprintf(name, sizeof(name), "task/%d/status", k->now.tid);
     n = procfile_read(dirfd, name, &k->status, keep_below, text, sizeof(text));
@@ -146,7 +172,8 @@ static void count_state(struct proctask_sums *sums, char state) {
         sums->other++;
 }
 
-bool proctasks_read(struct proctasks *t, int dirfd, int keep_below, struct proctask_sums *sums) {
+bool proctasks_read(struct proctasks *t, int dirfd, int keep_below, bool only_ran,
+                    struct proctask_sums *sums) {
     bool known[TASK_VALUES] = {false};
 
     for (size_t i = 0; i < t->n; i++)
@@ -156,7 +183,7 @@ bool proctasks_read(struct proctasks *t, int dirfd, int keep_below, struct proct
     drop_ended(t);
     *sums = (struct proctask_sums){0};
     for (size_t i = 0; i < t->n; i++) {
-        task_read(t, &t->task[i], dirfd, keep_below);
+        task_read(t, &t->task[i], dirfd, keep_below, only_ran);
         count_state(sums, t->task[i].now.state);
     }
     for (int v = 0; v < TASK_VALUES; v++) {
@@ -176,4 +203,17 @@ bool proctasks_read(struct proctasks *t, int dirfd, int keep_below, struct proct
 
 const struct proctask *proctasks_next(const struct proctasks *t, size_t *at) {
     return *at < t->n ? &t->task[(*at)++].now : NULL;
+}
+
+bool proctasks_ran(struct proctasks *t, pid_t tid) {
+    for (size_t tried = 0; tried < t->n; tried++) {
+        size_t i = t->expect_ran + tried;
+
+        i -= i < t->n ? 0 : t->n;
+        if (t->task[i].now.tid == tid) {
+            t->expect_ran = i + 1 < t->n ? i + 1 : 0;
+            return t->task[i].ran;
+        }
+    }
+    return true;
 }

@@ -35,10 +35,17 @@ struct proctasks *proctasks_new(void);
 void proctasks_free(struct proctasks *t);
 
 /* Reads task/TID/schedstat and task/TID/status of each thread below `dirfd`, a /proc/PID;
- * descriptors below `keep_below` are kept for the next time. What an ended thread used up to its
- * last reading stays in the sums. False when `task` cannot be read. A kernel that does not count
- * (schedstat absent, or "0 0 0" for all): -1. */
-bool proctasks_read(struct proctasks *t, int dirfd, int keep_below, struct proctask_sums *sums);
+ * descriptors below `keep_below` are kept for the next time. With `only_ran` status, the dearer
+ * one, is read only of threads that were awake last time or have been on a CPU since: exact, but
+ * that a thread which slept all the while and was woken this moment still counts as sleeping. What
+ * an ended thread used up to its last reading stays in the sums. False when `task` cannot be read.
+ * A kernel that does not count (schedstat absent, or "0 0 0" for all): -1. */
+bool proctasks_read(struct proctasks *t, int dirfd, int keep_below, bool only_ran,
+                    struct proctask_sums *sums);
+
+/* False when the thread has not been on a CPU between the last reading and the one before, so that
+ * it cannot have forked. */
+bool proctasks_ran(struct proctasks *t, pid_t tid);
 
 /* The thread of the last reading that `*at` stands at (0 is the first), which is moved on; NULL
  * behind the last. */

@@ -64,6 +64,7 @@ bool proctree_init(struct proctree *t, int rootfd, pid_t root) {
 
 void proctree_free(struct proctree *t) {
     free(t->node);
+    buf_free(&t->text);
     *t = (struct proctree){.rootfd = -1};
 }
 
@@ -74,20 +75,27 @@ void proctree_remove(struct proctree *t, size_t i) {
 
 struct walk {
     struct proctree *tree;
+    proctree_forker *may_have_forked;
+    size_t node; /* of which the threads are walked */
+    pid_t pid;
     int dirfd;
     size_t lists; /* children files that could be read */
-    struct buf text;
 };
 
 static bool walk_task(long tid, void *arg) {
     struct walk *w = arg;
+    struct buf *text = &w->tree->text;
     char name[48];
 
+    /* The main thread is given the children of others too: of threads and processes that end. */
+    if (w->may_have_forked && tid != w->pid &&
+        !w->may_have_forked(&w->tree->node[w->node], (pid_t)tid))
+        return true;
     (void)snprintf(name, sizeof(name), "task/%ld/children", tid);
-    if (!proc_read_all(w->dirfd, name, &w->text, CHILDREN_MAX))
+    if (!proc_read_all(w->dirfd, name, text, CHILDREN_MAX))
         return true;
     w->lists++;
-    for (const char *p = w->text.data; *p != '\0';) {
+    for (const char *p = text->data; *p != '\0';) {
         const char *before = p;
         uint64_t pid = num_read(&p);
 
@@ -157,8 +165,8 @@ static bool pids_were_given_out(struct proctree *t) {
     return t->scans_due > 0;
 }
 
-size_t proctree_scan(struct proctree *t, bool quick) {
-    struct walk w = {.tree = t};
+size_t proctree_scan(struct proctree *t, bool quick, proctree_forker *may_have_forked) {
+    struct walk w = {.tree = t, .may_have_forked = may_have_forked};
     struct proc_stat st;
     size_t before = t->n;
 
@@ -170,10 +178,11 @@ size_t proctree_scan(struct proctree *t, bool quick) {
         w.dirfd = open_same(t->rootfd, t->node[i].id, &st);
         if (w.dirfd < 0)
             continue;
+        w.node = i;
+        w.pid = t->node[i].id.pid;
         (void)proc_each_number(w.dirfd, "task", walk_task, &w);
         (void)close(w.dirfd);
     }
-    buf_free(&w.text);
     if (w.lists == 0)
         scan_parents(t);
     return t->n - before;

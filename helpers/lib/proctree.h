@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "buf.h"
 #include "proc.h"
 
 struct tree_node {
@@ -26,7 +27,11 @@ struct proctree {
     size_t n, cap;
     char last_pid[16]; /* the newest pid of the machine at the last scan */
     unsigned scans_due;
+    struct buf text; /* of children files */
 };
+
+/* False for a thread of the process that cannot have forked since the last scan. */
+typedef bool proctree_forker(const struct tree_node *node, pid_t tid);
 
 /* Begins a tree of one process; false when there is none. `rootfd` must outlive the tree. */
 bool proctree_init(struct proctree *t, int rootfd, pid_t root);
@@ -34,8 +39,9 @@ void proctree_free(struct proctree *t);
 
 /* Looks for new descendants and adds them behind the others, `user` NULL; returns how many. With
  * `quick`, does nothing when no pid was given out on the whole machine since the last scan (loadavg
- * says so). */
-size_t proctree_scan(struct proctree *t, bool quick);
+ * says so). The children of other threads than the main one are read only where
+ * `may_have_forked`, which may be NULL. */
+size_t proctree_scan(struct proctree *t, bool quick, proctree_forker *may_have_forked);
 
 /* Takes a process out, keeping the order of the others. */
 void proctree_remove(struct proctree *t, size_t i);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "announce.h"
 #include "clock.h"
 #include "err.h"
 #include "negotiate.h"
@@ -127,7 +128,7 @@ static void answered(void *arg, const struct http_request *r, unsigned status) {
 /* Takes the files back that say where it serves. */
 static void retract(struct exporter *x) {
     if (x->sd_text.len > 0)
-        outfile_remove(x->config->file_sd, x->sd_text.data, x->sd_text.len);
+        announce_end(x->sd_fd, x->config->file_sd, x->sd_text.data, x->sd_text.len);
     if (x->ready_text.len > 0)
         outfile_remove(x->config->ready_file, x->ready_text.data, x->ready_text.len);
     buf_free(&x->sd_text);
@@ -168,8 +169,28 @@ static void write_file_sd(struct exporter *x, const char *scheme) {
     buf_addc(text, '"');
     buf_add(text, x->config->sd_labels.data, x->config->sd_labels.len);
     buf_adds(text, "}}]\n");
-    if (!outfile_write(x->config->file_sd, text->data, text->len))
-        exit(EX_FAIL);
+    x->sd_fd = announce(x->config->file_sd, text->data, text->len);
+}
+
+/* Once, for the first address that others reach. */
+static void warn_of_open(const struct http_config *http) {
+    char where[300];
+    size_t i = 0;
+
+    while (i < http->addresses && http->address[i].is_local)
+        i++;
+    if (i == http->addresses)
+        return;
+    address_print(&http->address[i], where, sizeof(where));
+    /* TLS alone keeps nobody out. */
+    if (http->web->users == 0)
+        warn("%s: everybody who reaches this address can read the metrics: name users in "
+             "--web.config.file, or listen on 127.0.0.1",
+             where);
+    else if (!http->web->cert)
+        warn("%s: passwords cross the network in clear: give --web.config.file a tls_server_config "
+             "too, or put a reverse proxy in front (docs/monitoring/reverse-proxy.md)",
+             where);
 }
 
 void exporter_open(struct exporter *x, struct http_config *http) {
@@ -192,11 +213,8 @@ void exporter_open(struct exporter *x, struct http_config *http) {
     for (size_t i = 0; i < http->addresses; i++) {
         address_print(&http->address[i], where, sizeof(where));
         warn("serving %s://%s%s", scheme, where, x->config->telemetry_path);
-        /* TLS alone keeps nobody out. */
-        if (!address_is_loopback(&http->address[i]) && http->web->users == 0)
-            warn("%s: everybody who reaches this address can read the metrics (--web.config.file)",
-                 where);
     }
+    warn_of_open(http);
     address_print(&http->address[0], where, sizeof(where));
     if (x->config->file_sd)
         write_file_sd(x, scheme);

@@ -38,6 +38,7 @@ struct exporter {
     unsigned scraped;               /* scrapes answered that began after that */
     bool failed;                    /* a file could not be written */
     struct buf sd_text, ready_text; /* what was written into these files */
+    int sd_fd;                      /* keeps the first one this exporter's */
 };
 
 /* Appends a page to `out`. */

@@ -58,13 +58,26 @@ static int try_listen(const struct addrinfo *ai) {
     return -1;
 }
 
-static void take_port(int fd, struct address *a) {
-    struct sockaddr_storage bound;
+static bool is_loopback(const struct sockaddr_storage *bound) {
+    const struct in6_addr *v6 = &((const struct sockaddr_in6 *)bound)->sin6_addr;
+
+    if (bound->ss_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)bound)->sin_addr.s_addr) >> 24 == 127;
+    if (bound->ss_family != AF_INET6)
+        return false;
+    return IN6_IS_ADDR_LOOPBACK(v6) || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == 127);
+}
+
+/* Of the socket itself, since a name may stand for any address. */
+static void take_bound(int fd, struct address *a) {
+    struct sockaddr_storage bound = {0};
     socklen_t len = sizeof(bound);
 
-    if (getsockname(fd, (struct sockaddr *)&bound, &len) == 0)
-        (void)getnameinfo((struct sockaddr *)&bound, len, NULL, 0, a->port, sizeof(a->port),
-                          NI_NUMERICSERV);
+    if (getsockname(fd, (struct sockaddr *)&bound, &len) != 0)
+        return;
+    a->is_local = is_loopback(&bound);
+    (void)getnameinfo((struct sockaddr *)&bound, len, NULL, 0, a->port, sizeof(a->port),
+                      NI_NUMERICSERV);
 }
 
 int address_listen(struct address *a) {
@@ -93,16 +106,8 @@ int address_listen(struct address *a) {
             die(EX_FAIL, "take another port with --web.listen-address, or port 0 for any free one");
         exit(EX_FAIL);
     }
-    take_port(fd, a);
+    take_bound(fd, a);
     return fd;
-}
-
-bool address_is_loopback(const struct address *a) {
-    struct in_addr v4;
-
-    if (inet_pton(AF_INET, a->host, &v4) == 1)
-        return ntohl(v4.s_addr) >> 24 == 127;
-    return strcmp(a->host, "localhost") == 0 || strcmp(a->host, "::1") == 0;
 }
 
 void address_print(const struct address *a, char *text, unsigned cap) {

@@ -11,16 +11,14 @@ struct address {
     char host[256]; /* as given, without brackets; "" for every address */
     char port[8];   /* a number; the one that was taken, once it is open */
     bool is_ipv6;   /* the host is an IPv6 number */
+    bool is_local;  /* only this machine reaches it; known once it is open */
 };
 
 /* Parses HOST:PORT; a usage error (exit 2) names `option`. */
 void address_parse(const char *option, const char *text, struct address *a);
 
-/* Opens a listening socket, or exits 3 with what to do. Sets the port that was taken. */
+/* Opens a listening socket, or exits 3 with what to do. Sets what is known once it is open. */
 int address_listen(struct address *a);
-
-/* True when only this machine reaches the address. */
-bool address_is_loopback(const struct address *a);
 
 /* HOST:PORT for a client on this machine, IPv6 in brackets; the machine's own name for every
  * address. */

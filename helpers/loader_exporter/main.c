@@ -25,13 +25,20 @@
 #include "exporter.h"
 #include "options.h"
 
+/* SIGINT and SIGHUP are not for a program that was started to outlive them: by nohup, or by a shell
+ * without job control in the background. */
 static int open_signals(void) {
+    static const int asked[] = {SIGINT, SIGHUP};
+    struct sigaction now;
     sigset_t set;
     int fd;
 
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);
-    (void)sigaddset(&set, SIGINT);
+    for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+        if (sigaction(asked[i], NULL, &now) != 0 || now.sa_handler != SIG_IGN)
+            (void)sigaddset(&set, asked[i]);
+    }
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -33,7 +33,7 @@ static const char usage[] =
     "Reading:\n"
     "  --uid UID             read metrics files of this user too; repeatable\n"
     "                        (the folder's owner, the loader's and your own are)\n"
-    "  --pss TIME            PSS and USS at most this often; 0 = never (30s)\n"
+    "  --pss TIME            PSS and USS this often, or when RSS moves; 0 = never (30s)\n"
     "  --proc DIR            the proc file system (/proc)\n"
     "  --cgroup DIR          the cgroup file systems (/sys/fs/cgroup)\n"
     "The end of the loaders:\n"

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "buf.h"
 #include "err.h"
 #include "smallfile.h"
 
@@ -26,19 +25,27 @@ static bool write_all(int fd, const char *data, size_t len) {
     return fsync(fd) == 0;
 }
 
-bool outfile_write(const char *file, const char *data, size_t len) {
+int outfile_beside(const char *file, const char *data, size_t len, struct buf *name) {
     const char *slash = strrchr(file, '/');
     size_t dir = slash ? (size_t)(slash - file) + 1 : 0;
-    struct buf beside = {0};
-    bool good;
     int fd;
 
     /* Hidden, and not called *.prom or *.json: nobody takes it for the file itself. */
-    buf_add(&beside, file, dir);
-    buf_printf(&beside, ".%s.%d.new", file + dir, (int)getpid());
-    fd = open(beside.data, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+    buf_add(name, file, dir);
+    buf_printf(name, ".%s.%d.new", file + dir, (int)getpid());
+    fd = open(name->data, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
     /* For those who read it, whatever the umask. */
-    good = fd >= 0 && fchmod(fd, 0644) == 0 && write_all(fd, data, len);
+    if (fd < 0 || (fchmod(fd, 0644) == 0 && write_all(fd, data, len)))
+        return fd;
+    (void)close(fd);
+    return -1;
+}
+
+bool outfile_write(const char *file, const char *data, size_t len) {
+    struct buf beside = {0};
+    int fd = outfile_beside(file, data, len, &beside);
+    bool good = fd >= 0;
+
     if (fd >= 0 && close(fd) != 0)
         good = false;
     if (good && rename(beside.data, file) != 0)

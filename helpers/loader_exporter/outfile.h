@@ -7,8 +7,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "buf.h"
+
 /* Replaces `file` by `len` bytes, whole or not at all. False, with a message, when that fails. */
 bool outfile_write(const char *file, const char *data, size_t len);
+
+/* Writes the bytes beside `file`, to be renamed. Returns the descriptor, or -1; `name` is the name,
+ * and is to be freed. */
+int outfile_beside(const char *file, const char *data, size_t len, struct buf *name);
 
 /* False, with a message, when its folder is none, or one that nothing can be written to. */
 bool outfile_can_write(const char *file);

@@ -11,6 +11,10 @@
 
 #define ROOTS_MAX 16
 #define LIMITS_EVERY_NS (INT64_C(30) * 1000000000)
+/* PSS is read sooner than its interval when RSS has moved by a quarter since; that takes at most so
+ * much of the time. */
+#define PSS_SOON_NS (INT64_C(1) * 1000000000)
+#define PSS_SHARE 200
 
 struct process {
     const struct process_config *config;
@@ -21,6 +25,8 @@ struct process {
         limits_at;                   /* CLOCK_MONOTONIC ns of the last one; 0: none yet */
     int64_t ended[METER_CUMULATIVE]; /* of processes that are gone */
     int64_t peak;                    /* KiB: of the trees' RSS, or of one process */
+    int64_t pss_rss;                 /* KiB: RSS when PSS was read last */
+    uint64_t pss_ns;                 /* what that took */
 };
 
 /* Read only now and then. */
@@ -128,9 +134,24 @@ static bool is_root(const struct process *p, struct proc_id id) {
     return false;
 }
 
+static bool may_have_forked(const struct tree_node *node, pid_t tid) {
+    return !node->user || meter_task_ran(node->user, tid);
+}
+
+/* Looks for new processes when those that are known have been read: that tells which threads were
+ * on a CPU. True when there are some. */
+static bool scan(const struct process *p, struct proctree *tree, unsigned want, bool *scanned) {
+    if (*scanned || !(want & METER_TASKS))
+        return false;
+    *scanned = true;
+    return proctree_scan(tree, p->config->host.own_pids, may_have_forked) > 0;
+}
+
 /* Reads a tree and adds it up in `now`. */
 static void read_tree(struct process *p, struct proctree *tree, unsigned want, int64_t *now) {
-    for (size_t i = 0; i < tree->n;) {
+    bool scanned = false;
+
+    for (size_t i = 0; i < tree->n || scan(p, tree, want, &scanned);) {
         struct tree_node *node = &tree->node[i];
         enum meter_life life;
         struct meter_reading r = {0};
@@ -140,6 +161,8 @@ static void read_tree(struct process *p, struct proctree *tree, unsigned want, i
             continue;
         }
         life = meter_read(node->user, want, &r);
+        if (want & METER_PSS_USS)
+            p->pss_ns += r.pss_ns;
         if (r.value[METER_PEAK_RSS] > p->peak)
             p->peak = r.value[METER_PEAK_RSS];
         for (int v = 0; v < METER_VALUES; v++) {
@@ -200,6 +223,19 @@ static bool is_due(int64_t last, int64_t now, int64_t every) {
     return last == 0 || now - last >= every;
 }
 
+/* One that begins holds a few MiB, and hundreds a moment later. */
+static bool is_pss_due(const struct process *p, int64_t now) {
+    int64_t every = p->config->pss_every_ns, soon = (int64_t)p->pss_ns * PSS_SHARE;
+    int64_t rss = p->v.sum[METER_RSS];
+
+    if (every <= 0)
+        return false;
+    if (4 * rss > 3 * p->pss_rss && 4 * rss < 5 * p->pss_rss)
+        return is_due(p->pss_at, now, every);
+    soon = soon > PSS_SOON_NS ? soon : PSS_SOON_NS;
+    return is_due(p->pss_at, now, soon < every ? soon : every);
+}
+
 void process_read(struct process *p) {
     const struct process_config *config = p->config;
     int64_t sums[METER_VALUES] = {0}, now = monotonic_ns();
@@ -209,20 +245,21 @@ void process_read(struct process *p) {
         return;
     p->read_at = now;
     if (is_due(p->full_at, now, config->full_every_ns)) {
-        want |= METER_TASKS;
+        want |= METER_TASKS | METER_TASKS_RAN;
         p->full_at = now;
-        for (size_t t = 0; t < p->v.trees; t++)
-            (void)proctree_scan(&p->tree[t], config->host.own_pids);
     }
-    if (config->pss_every_ns > 0 && is_due(p->pss_at, now, config->pss_every_ns)) {
+    if (is_pss_due(p, now)) {
         want |= METER_PSS_USS;
         p->pss_at = now;
+        p->pss_ns = 0;
     }
     p->v.alive = 0;
     p->v.root_alive = false;
     for (size_t t = 0; t < p->v.trees; t++)
         read_tree(p, &p->tree[t], want, sums);
     take(p, want, sums);
+    if (want & METER_PSS_USS)
+        p->pss_rss = p->v.sum[METER_RSS];
     if (p->v.root_alive && is_due(p->limits_at, now, LIMITS_EVERY_NS))
         read_limits(p, now);
 }

@@ -175,7 +175,9 @@ static int say_none(struct search *s, enum wait_end end) {
              m.unreadable_pid);
     else if (m.named > 0 && !opts.any_python)
         warn("pid %d runs the loader, but not its ingest", m.named_pid);
-    if (end == WAIT_REFUSED)
+    /* That there is none would contradict it. */
+    if (end == WAIT_REFUSED ||
+        (m.unreadable > 0 && (opts.root == 0 || opts.root == m.unreadable_pid)))
         return EX_NONE;
     if (opts.wait_ns > 0 && opts.root > 0)
         warn("no %s appeared in pid %d within %s: wait longer, or look at what that runs", what,

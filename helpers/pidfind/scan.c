@@ -248,7 +248,8 @@ static bool count_miss(long pid, void *arg) {
         } else if (hidden && kind == ARGV_INGEST) {
             w->misses->unreadable++;
             w->misses->unreadable_pid = (pid_t)pid;
-            w->misses->unreadable_own = fstat(dirfd, &st) == 0 && st.st_uid == geteuid();
+            w->misses->unreadable_own =
+                geteuid() == 0 || (fstat(dirfd, &st) == 0 && st.st_uid == geteuid());
         }
     }
     found_free(&f);

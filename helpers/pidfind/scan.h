@@ -57,7 +57,8 @@ struct misses {
     pid_t named_pid;      /* one of them */
     size_t unreadable;    /* would match, but exe cannot be read */
     pid_t unreadable_pid; /* one of them */
-    bool unreadable_own;  /* it runs as our own user, but with rights that we lack */
+    bool unreadable_own;  /* it runs as our own user, or we are root, but it has rights
+                              that we lack */
 };
 
 void search_misses(struct search *s, struct misses *m);

@@ -53,7 +53,7 @@ static void drop(struct sampler *s, size_t i) {
 /* Finds new processes, and looks after those that are in the tree without being read: excluded or
  * ended ones. */
 static void scan(struct sampler *s) {
-    (void)proctree_scan(&s->tree, s->host.own_pids);
+    (void)proctree_scan(&s->tree, s->host.own_pids, NULL);
     s->excluded_root_lives = false;
     for (size_t i = s->tree.n; i-- > 0;) {
         const struct target *target = s->tree.node[i].user;

@@ -10,7 +10,7 @@ declare -A FACT
 compare_open() {
     local key folded
     run_open "$1"
-    for key in target state exit_status off_cpu idle native gil wall_s cpu_s chunks documents workspace_sha256 sample_interval_s; do
+    for key in target state stopped exit_status off_cpu idle native gil wall_s cpu_s chunks documents workspace_sha256 sample_interval_s; do
         FACT[$2.$key]=$(run_get "$key")
     done
     [[ ${FACT[$2.state]} != running ]] || note compare-running "$1 has not ended: what there is so far is shown"
@@ -53,7 +53,9 @@ compare_unfit() {
     local run name
     for run in base cand; do
         name=$([[ $run == base ]] && printf 'the baseline' || printf 'the candidate')
-        if [[ ${FACT[$run.exit_status]} != 0 && ${FACT[$run.exit_status]} != n/a ]]; then
+        if [[ ${FACT[$run.state]} == stopped ]]; then
+            printf '%s was stopped before its end (%s)' "$name" "${FACT[$run.stopped]}"
+        elif [[ ${FACT[$run.exit_status]} != 0 && ${FACT[$run.exit_status]} != n/a ]]; then
             printf '%s failed (exit status %s)' "$name" "${FACT[$run.exit_status]}"
         elif [[ ${FACT[$run.state]} != "done" ]]; then
             printf '%s did not end (%s)' "$name" "${FACT[$run.state]}"

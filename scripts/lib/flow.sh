@@ -221,11 +221,17 @@ profile_finish() {
 # run_finish STATUS: writes and prints the summary, prints the run folder, and exits: after a signal or a failed tool with
 # their status, else with this one.
 run_finish() {
-    local status=$1
-    ((TOOL_FAILED == 0)) || status=3
-    [[ -z $STOPPED ]] || status=$(signal_status)
-    [[ -z $STOPPED ]] || run_set stopped "SIG$STOPPED"
-    run_set state "$( ((TOOL_FAILED)) && echo failed || echo "${END_STATE:-done}")" ended "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" exit_status "$status"
+    local status=$1 state="done"
+    if ((TOOL_FAILED)); then
+        state=failed
+        status=3
+    fi
+    if [[ -n $STOPPED ]]; then
+        state=stopped
+        status=$(signal_status)
+        run_set stopped "SIG$STOPPED"
+    fi
+    run_set state "$state" ended "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" exit_status "$status"
     report_write
     cat "$RUN/summary.md" >&2
     printf '%s\n' "$RUN"

@@ -106,6 +106,9 @@ exporter_start() {
     if grep -q 'everybody who reaches this address' "$RUN/log/exporter.log"; then
         note open-endpoint "LISTEN=$LISTEN: everybody who reaches this address can read the metrics. A WEB_CONFIG with users asks for a password, LISTEN=127.0.0.1:${LISTEN##*:} keeps it on this machine"
     fi
+    if grep -q 'passwords cross the network in clear' "$RUN/log/exporter.log"; then
+        note clear-passwords "LISTEN=$LISTEN: Prometheus' password crosses the network in clear. Give $WEB_CONFIG a tls_server_config too, or put a reverse proxy in front (docs/monitoring/reverse-proxy.md)"
+    fi
 }
 
 # exporter_words: the last of its messages on standard input, without its name, and without what is its own usage.
@@ -324,8 +327,6 @@ metrics_linger() {
 metrics_finish() {
     local status=0
     signals_ignored
-    # An ingest is not a profile, of which any part will do.
-    [[ -z $STOPPED ]] || END_STATE=interrupted
     if [[ -z $PID ]]; then
         target_verdict || status=$?
         if ((status)) && [[ -z $STOPPED ]]; then
@@ -387,7 +388,7 @@ metrics_summary() {
         [[ $(run_get counted_by) != shim ]] || printf ', as counted inside the loader until it ended'
         [[ $(run_get qdrant_points) == n/a ]] || printf '; Qdrant holds %s points' "$(run_get qdrant_points)"
         printf '.\n'
-        if [[ $(run_get state) == interrupted ]]; then printf 'The run was stopped before its end (%s).\n' "$(run_get stopped | sed 's#^n/a$#its script was killed#')"; fi
+        run_cut_short
         printf 'Loader exit status %s. Peak RSS %s MiB.\n' "$(run_get loader_exit_status)" \
             "$(series_sum qdrant_loader_process_resident_memory_peak_bytes | awk '{ print ($1 == "n/a" ? $1 : int($1 / 1048576)) }')"
         if [[ -s $RUN/metrics.prom ]]; then

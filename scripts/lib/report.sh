@@ -157,6 +157,7 @@ report_write() {
         [[ $(run_get qdrant_points) == n/a ]] || printf '; Qdrant holds %s points' "$(run_get qdrant_points)"
         printf '.\nPeaks: RSS %s MiB, %s threads, %s file descriptors. Loader exit status %s.\n' "$(mib "$(samples_max peak_rss_kib)")" \
             "$(samples_max threads)" "$(samples_max fds)" "$(run_get loader_exit_status)"
+        run_cut_short
         printf '%s%s.\n' "$([[ $(run_get target) == profile-cprofile ]] || printf 'Sampled ')" "$(report_subtitle)"
         if [[ -s $RUN/stages.tsv ]]; then
             printf '\n## Where the time went, by stage\n\n```\n'

@@ -23,6 +23,14 @@ run_new() {
     run_set target "$1" started "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" state running
 }
 
+# run_cut_short: a line for the summary of a run that was ended before its time, by a signal or with its script.
+run_cut_short() {
+    case $(run_get state) in
+        stopped) printf 'The run was stopped before its end (%s).\n' "$(run_get stopped)" ;;
+        interrupted) printf 'The run was cut off before its end (its script was killed).\n' ;;
+    esac
+}
+
 # run_latest: points results/latest at this run, which has something to show from now on.
 run_latest() {
     ln -sfn "${RUN##*/}" "$RESULTS/.latest.$$" && mv -T "$RESULTS/.latest.$$" "$RESULTS/latest"
@@ -32,7 +40,10 @@ run_latest() {
 run_close() (
     state=failed
     [[ $(run_get state) == running ]] || exit 0
-    [[ -z ${STOPPED-} ]] || state=interrupted
+    if [[ -n ${STOPPED-} ]]; then
+        state=stopped
+        run_set stopped "SIG$STOPPED" 2>/dev/null
+    fi
     run_set state "$state" ended "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" exit_status "$EXIT_STATUS" 2>/dev/null
 )
 

@@ -120,21 +120,35 @@ target_launch() {
 # target_find PID|find: LOADER_PID, LOADER_START and LOADER_WORDS (its argv) of a loader that runs already: that process, the
 # one behind that wrapper, or the only one there is.
 target_find() {
-    local found status=0
+    local found status=0 theirs=
+    # What it finds, or what it says when it finds none.
     if [[ $1 == find ]]; then
         target_find_several
-        found=$(pidfind) || status=$?
+        found=$(pidfind 2>&1) || status=$?
     elif [[ $1 =~ ^[1-9][0-9]*$ ]]; then
-        found=$(pidfind --pid "$1" --wait 10s) || status=$?
+        found=$(pidfind --pid "$1" --wait 10s 2>&1) || status=$?
     else
         die 2 bad-option "PID: not a process id, nor 'find': '$1'"
     fi
-    if ((status && EUID)) && [[ -d /proc/$1 && ! -O /proc/$1 ]]; then
-        die 3 no-loader-process "PID=$1 belongs to $(stat -c %U "/proc/$1" 2>/dev/null || echo 'another user'). Run as that user, or: sudo make $SELF PID=$1"
-    fi
-    ((status == 0)) ||
+    if ((status)); then
+        if [[ $1 == find && $found =~ pid\ ([0-9]+)\ looks\ like\ it\ but\ belongs\ to\ another\ user ]]; then
+            theirs=${BASH_REMATCH[1]}
+        elif ((EUID)) && [[ -d /proc/$1 && ! -O /proc/$1 ]]; then
+            theirs=$1
+        fi
+        [[ -z $theirs ]] ||
+            die 3 no-loader-process "$(target_whose "$1" "$theirs"). Run as that user, or: sudo make $SELF PID=$theirs"
+        [[ -z $found ]] || printf '%s\n' "$found" >&2
         die 3 no-loader-process "PID=$1: no loader to attach to (see above). Is it running? Try: $BIN/pidfind --all"
+    fi
     read -r LOADER_PID LOADER_START LOADER_WORDS <<<"$found"
+}
+
+# target_whose PID|find PID: in words, whose that process is.
+target_whose() {
+    local user
+    user=$(stat -c %U "/proc/$2" 2>/dev/null) || user='another user'
+    if [[ $1 == find ]]; then printf 'a loader runs, pid %s, but it belongs to %s' "$2" "$user"; else printf 'PID=%s belongs to %s' "$2" "$user"; fi
 }
 
 # target_find_several: leaves when several loaders run, with pidfind's table of them and what to say here.

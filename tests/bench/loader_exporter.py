@@ -16,8 +16,17 @@ Without a bar, since they are the machine's as much as the program's:
 
 exporter_us_new_connection  the same over a connection of its own for each page
 exporter_us_at_10_hz        a page at ten a second, which is nearer to what a scrape costs in use: for each, everything is
-                            read anew, and the caches are as cold as they are after a tenth of a second
-exporter_us_at_10_hz_empty  an answer without a metric (/-/healthy) at ten a second: what of it is waking up and HTTP
+                            read anew, and the caches are as cold as they are after a tenth of a second. In it is a tenth
+                            of the look that the exporter takes at the loader each second
+exporter_us_at_10_hz_empty  an answer without a metric (/-/healthy) at ten a second: what of it is that look, waking up and HTTP
+exporter_us_idle_per_s      that look: CPU time of a second in which nobody asks
+
+What of that is the machine's is told by a loop that answers the same client with as many bytes, after bare reads of the six
+files that every page needs, and does nothing else (http_floor.c):
+
+http_floor_us               back to back
+http_floor_us_at_10_hz      at ten a second: the same instructions, after the CPU was idle or had others' work in its caches
+http_floor_us_at_10_hz_empty  without the reads, and with an answer of 8 bytes
 
 The efficiency of a loader is the work it does per CPU second while it is scraped ten times a second, against none: pure
 Python on one thread, in turns of half a second of its CPU time.
@@ -37,7 +46,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import BIN, ROUNDS, paired, row, told
+from bench import BIN, ROUNDS, build, paired, row, told
 
 PYTHON = os.environ["LOADER_ENV_PYTHON"]
 PAGES, COLLECTOR_PAGES, HZ = 2000, 200, 10
@@ -128,9 +137,12 @@ def cpu_of(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)
 
 
-def cost(pid: int, page: Callable[[], object], pages: int) -> float:
+def cost(pid: int, page: Callable[[], object], pages: int, pause: float = 0) -> float:
+    """CPU seconds of a page, each after that pause."""
     before = cpu_of(pid)
     for _ in range(pages):
+        if pause:
+            time.sleep(pause)
         page()
     return (cpu_of(pid) - before) / pages
 
@@ -172,7 +184,15 @@ def on_one_cpu(*pids: int) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def scrape_costs(folder: str) -> None:
+@contextlib.contextmanager
+def floor(program: Path, size: int, files: list[str]) -> Iterator[tuple[int, int]]:
+    """(pid, port)"""
+    with running([str(program), str(size), *files]) as child:
+        assert child.stdout
+        yield child.pid, int(child.stdout.readline())
+
+
+def scrape_costs(folder: str, program: Path) -> None:
     env = {"PROMETHEUS_MULTIPROC_DIR": folder}
     with (
         running([PYTHON, "-c", LOADER], env) as loader,
@@ -183,31 +203,40 @@ def scrape_costs(folder: str) -> None:
         loader.stdout.readline()
         ours, theirs = Client(port), Client(int(collector.stdout.readline()))
         for client in (ours.new_page, theirs.new_page, ours.page):
-            if b"qdrant_chunking_duration_seconds_bucket" not in client():
+            page = client()
+            if b"qdrant_chunking_duration_seconds_bucket" not in page:
                 sys.exit("bench: the loader's metrics are not on the page")
             ours.open()
-
-        def at_10_hz(path: bytes) -> float:
-            """CPU seconds of one page."""
-
-            def page() -> None:
-                time.sleep(1 / HZ)
-                ours.page(path)
-
-            return statistics.median(cost(pid, page, 5 * HZ) for _ in range(3))
-
-        with on_one_cpu(pid, collector.pid):
+        files = [f"/proc/{loader.pid}/{name}" for name in ("stat", "status", "io")] + [str(f) for f in sorted(Path(folder).iterdir())]
+        with (
+            floor(program, len(page), files) as (reads_pid, reads_port),
+            floor(program, 8, []) as (empty_pid, empty_port),
+            on_one_cpu(pid, collector.pid, reads_pid, empty_pid),
+        ):
+            reads, empty = Client(reads_port), Client(empty_port)
             ratio, kept, peer = paired(
                 lambda: cost(pid, ours.page, PAGES), lambda: cost(collector.pid, theirs.new_page, COLLECTOR_PAGES)
             )
-            anew, empty = at_10_hz(b"/metrics"), at_10_hz(b"/-/healthy")
             new = statistics.median(cost(pid, ours.new_page, PAGES) for _ in range(ROUNDS))
+            ours.open()
+            least = statistics.median(cost(reads_pid, reads.page, PAGES) for _ in range(ROUNDS))
+            # In turns, so that what else the machine does is in all of them.
+            paced = {
+                f"exporter_us_at_{HZ}_hz": (pid, ours.page),
+                f"exporter_us_at_{HZ}_hz_empty": (pid, lambda: ours.page(b"/-/healthy")),
+                f"http_floor_us_at_{HZ}_hz": (reads_pid, reads.page),
+                f"http_floor_us_at_{HZ}_hz_empty": (empty_pid, empty.page),
+            }
+            turns = [{name: cost(*of, 3 * HZ, 1 / HZ) for name, of in paced.items()} for _ in range(3)]
+            idle = statistics.median(cost(pid, lambda: None, 1, 3) / 3 for _ in range(3))
     print(f"a page back to back {kept * 1e6:.0f} us, the collector's {peer * 1e6:.0f} us", file=sys.stderr)
     row("exporter_us_per_scrape", kept * 1e6, "us", "<= 35")
-    told("exporter_us_new_connection", new * 1e6, "us")
-    told(f"exporter_us_at_{HZ}_hz", anew * 1e6, "us")
-    told(f"exporter_us_at_{HZ}_hz_empty", empty * 1e6, "us")
     row("exporter_vs_collector", 1 / ratio, "x", ">= 25")
+    told("exporter_us_new_connection", new * 1e6, "us")
+    for name in paced:
+        told(name, statistics.median(turn[name] for turn in turns) * 1e6, "us")
+    told("exporter_us_idle_per_s", idle * 1e6, "us")
+    told("http_floor_us", least * 1e6, "us")
 
 
 def spin(loader: subprocess.Popen[str], client: Client | None) -> float:
@@ -234,7 +263,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in ("scrape", "spin"):
             Path(folder, name).mkdir(mode=0o700)
-        scrape_costs(f"{folder}/scrape")
+        build(Path(folder, "http_floor"), "http_floor.c")
+        scrape_costs(f"{folder}/scrape", Path(folder, "http_floor"))
         efficiency(f"{folder}/spin")
 
 

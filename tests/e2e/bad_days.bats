@@ -46,6 +46,11 @@ readable_profile() {
     shares_add_up "$RUN"
 }
 
+# was_stopped SIGNAL STATUS: its manifest tells one story of that.
+was_stopped() {
+    equal "$(jq -c '[.state, .stopped, .exit_status]' "$RUN/run.json")" "[\"stopped\",\"SIG$1\",$2]"
+}
+
 # tmp_folders: how many temporary folders of targets there are.
 tmp_folders() { find "$TMPDIR" -maxdepth 1 -type d \( -name 'qlp-*' -o -name 'qdrant-loader-*' \) | wc -l; }
 
@@ -57,6 +62,8 @@ tmp_folders() { find "$TMPDIR" -maxdepth 1 -type d \( -name 'qlp-*' -o -name 'qd
     readable_profile
     matches "$(<"$BATS_TEST_TMPDIR/err")" 'stopped by SIGINT: keeping what was sampled'
     (($(jq .samples "$RUN/run.json") > 0))
+    was_stopped INT 130
+    matches "$(<"$RUN/summary.md")" 'The run was stopped before its end \(SIGINT\)'
 }
 
 @test "SIGTERM keeps what was sampled, exits 143 and leaves nothing running" {
@@ -84,7 +91,7 @@ tmp_folders() { find "$TMPDIR" -maxdepth 1 -type d \( -name 'qlp-*' -o -name 'qd
     until_true 60 compgen -G "$RESULTS/*-profile-pyspy/log/standin-qdrant.log"
     kill -INT -- "-$TARGET"
     target_ends 130
-    equal "$(jq -c '[.state, .exit_status, (.ended | type)]' "$RESULTS"/*-profile-pyspy/run.json)" '["interrupted",130,"string"]'
+    equal "$(jq -c '[.state, .stopped, .exit_status, (.ended | type)]' "$RESULTS"/*-profile-pyspy/run.json)" '["stopped","SIGINT",130,"string"]'
     [[ ! -e $RESULTS/latest ]] || fail 'latest names a run that has nothing to show'
 }
 
@@ -116,7 +123,7 @@ tmp_folders() { find "$TMPDIR" -maxdepth 1 -type d \( -name 'qlp-*' -o -name 'qd
     target_ends 137
     readable_profile
     matches "$(<"$BATS_TEST_TMPDIR/err")" 'stopped by SIGTERM: keeping what was sampled'
-    equal "$(jq .exit_status "$RUN/run.json")" 143
+    was_stopped TERM 143
 }
 
 @test "kill -9 of procrun ends the loader, and the target says so" {
@@ -291,6 +298,7 @@ killed_of_duration() {
     until_true 60 grep -qs '_apply_rate_limit' "$RUN/raw/wall.folded"
     kill -INT -- "-$TARGET"
     target_ends 130
+    was_stopped INT 130
     readable_profile
     matches "$(<"$RUN/summary.md")" 'waiting in EmbeddingService._apply_rate_limit'
 }
@@ -300,7 +308,17 @@ killed_of_duration() {
     until_true 120 grep -qsE '"points": [1-9]' "$RUN/raw/qdrant.counts.json"
     kill -INT -- "-$TARGET"
     target_ends 130
+    was_stopped INT 130
     [[ -s $RUN/profile.out ]] || fail "no profile.out: $(tail "$BATS_TEST_TMPDIR/err")"
+    readable_profile
+}
+
+@test "Ctrl-C under profile-perf keeps the stacks, and exits 130" {
+    SCRIPT=profile-perf target_start
+    until_true 120 sampling
+    kill -INT -- "-$TARGET"
+    target_ends 130
+    was_stopped INT 130
     readable_profile
 }
 
@@ -361,6 +379,24 @@ killed_of_duration() {
         pidfind() { return 1; }
         target_find 1' profile-wall
     matches "$output" '\[no-loader-process\] PID=1 belongs to root\. .*: sudo make profile-wall PID=1$'
+}
+
+@test "PID=find where only another user's loader runs is exit 3 with one message, whose it is and what may attach to it" {
+    ((EUID == 0)) || fail "needs root, to be somebody else"
+    cd "$BATS_TEST_TMPDIR"
+    # A machine of its own, as far as processes go.
+    run -3 unshare --mount --pid --fork --mount-proc bash -c '
+        PYTHONPATH=$ROOT/tests/fixtures/loader-shape python3 -m qdrant_loader.cli ingest 2>/dev/null &
+        loader=$!
+        pidfind --pid "$loader" --wait 30s >/dev/null || exit 9
+        setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=+dac_override --ambient-caps=+dac_override bash -c "
+            . \"\$ROOT/scripts/lib/common.sh\"; . \"\$ROOT/scripts/lib/target.sh\"
+            target_find find" profile-wall
+        status=$?
+        kill -KILL "$loader"
+        exit "$status"'
+    matches "$output" '^profile-wall: \[no-loader-process\] a loader runs, pid ([0-9]+), but it belongs to root\. Run as that user, or: sudo make profile-wall PID=[0-9]+$'
+    equal "${#lines[@]}" 1 'lines'
 }
 
 @test "without the right to trace, an attach is exit 3 at once and says what gives it" {

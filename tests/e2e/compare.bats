@@ -95,7 +95,7 @@ compare() { BASE=$1 CAND=$2 "$ROOT/scripts/compare"; }
     made a profile-wall 10 20 0.1
     also a '.exit_status = 0'
     for change in '.exit_status = 139|failed .exit status 139' '.exit_status = 3 | .state = "failed"|failed .exit status 3' \
-        '.state = "interrupted"|did not end .interrupted' '.chunks = "n/a"|does not say what it did .1 documents, n/a chunks' \
+        '.state = "interrupted"|did not end .interrupted' '.state = "stopped" | .stopped = "SIGINT" | .exit_status = 130|was stopped before its end .SIGINT.' '.chunks = "n/a"|does not say what it did .1 documents, n/a chunks' \
         '.chunks = 0|does not say what it did .1 documents, 0 chunks' '.documents = "n/a"|does not say'; do
         made b profile-wall 5 10 0.1
         also b "${change%|*}"

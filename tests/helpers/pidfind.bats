@@ -407,6 +407,11 @@ sys.exit(subprocess.call(["pidfind", "--tree", str(os.getppid())]))' ingest
     run -1 --separate-stderr "${as[@]}" /proc/self/fd/9 --tree $$
     exec 9<&-
     matches "$stderr" "pid $LOADER looks like it but belongs to another user: run as that user or as root"
+    # Where it is all that was asked for, it is all that is said.
+    exec 9<"$BIN/pidfind"
+    run -1 --separate-stderr "${as[@]}" /proc/self/fd/9 --tree "$LOADER"
+    exec 9<&-
+    equal "$stderr" "pidfind: pid $LOADER looks like it but belongs to another user: run as that user or as root"
 }
 
 @test "a process of one's own user with more rights is named with what gives them, and not waited for" {

@@ -7,12 +7,15 @@ load ../lib/exporter
 setup() {
     PY=${LOADER_ENV_PYTHON:?"the loader environment's Python"}
     MULTIPROC=$ROOT/tests/lib/multiproc.py
+    GROUPS_MADE=()
     DIR=$BATS_TEST_TMPDIR/multiproc
     mkdir -m 0700 "$DIR"
 }
 
 teardown() {
+    local group
     stop_all
+    for group in "${GROUPS_MADE[@]}"; do until_true 20 rmdir "$group"; done
 }
 
 raw() {
@@ -155,7 +158,7 @@ loader_exporter: take another port with --web.listen-address, or port 0 for any 
     local second
     second=$(sed -n 's/.*serving http:..\[::1\]:\([0-9]*\).*/\1/p' "$LOG")
     equal "$(status_of "http://[::1]:$second/metrics")" 200
-    grep -q 'everybody who reaches this address' "$LOG"
+    equal "$(grep -c 'everybody who reaches this address can read the metrics: name users in --web.config.file, or listen on 127.0.0.1$' "$LOG")" 1 'warnings'
 }
 
 @test "the format is the one that the client asks for" {
@@ -313,6 +316,54 @@ loader_exporter: take another port with --web.listen-address, or port 0 for any 
     equal "$(value took_seconds_sum)" 10.0
 }
 
+@test "switches and states are those of all threads, however long they slept, and a child of a second thread is found" {
+    mkfifo "$BATS_TEST_TMPDIR/in"
+    "$PY" -c '
+import queue, subprocess, sys, threading, time
+asked = [queue.Queue() for _ in range(6)]
+def work(mine):
+    while what := mine.get():
+        if what == "fork":
+            subprocess.Popen(["sleep", "1000"], close_fds=True)
+        else:
+            for _ in range(40):
+                time.sleep(0.001)
+        print(what, flush=True)
+for mine in asked:
+    threading.Thread(target=work, args=(mine,), daemon=True).start()
+print("ready", flush=True)
+for line in sys.stdin:
+    asked[int(line.split()[0])].put(line.split()[1])' <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out" 3>&- &
+    local pid=$! n
+    STARTED+=("$pid")
+    exec {IN}>"$BATS_TEST_TMPDIR/in"
+    until_true 10 grep -qs ready "$BATS_TEST_TMPDIR/out"
+    as_the_kernel() {
+        local kind
+        scrape
+        for kind in voluntary nonvoluntary; do
+            [[ $(value "qdrant_loader_process_context_switches_total{kind=\"${kind/nonvol/invol}\"}") == "$(
+                awk -v kind="^${kind}_ctxt" '$1 ~ kind { n += $2 } END { printf "%.1f", n }' "/proc/$pid"/task/*/status
+            )" ]] || return 1
+        done
+        [[ $(value 'qdrant_loader_process_threads_by_state{state="sleeping"}') == 7.0 ]]
+    }
+    start --pid "$pid"
+    until_true 5 as_the_kernel
+    for n in 4 4 1; do
+        : >"$BATS_TEST_TMPDIR/out"
+        printf '%d nap\n' "$n" >&"$IN"
+        until_true 10 grep -qs nap "$BATS_TEST_TMPDIR/out"
+        until_true 5 as_the_kernel
+    done
+    equal "$(value qdrant_loader_process_processes)" 1.0
+    printf '5 fork\n' >&"$IN"
+    until_true 10 grep -qs fork "$BATS_TEST_TMPDIR/out"
+    n=$(cat "/proc/$pid"/task/*/children)
+    STARTED+=("${n% }")
+    until_true 5 shows qdrant_loader_process_processes 2.0
+}
+
 @test "/proc of a tree: CPU, memory, I/O, threads, files, and what ended children used stays" {
     mkfifo "$BATS_TEST_TMPDIR/in"
     "$PY" -c '
@@ -360,6 +411,22 @@ input()' <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out" 3>&- &
     awk -v v="$(cpu)" -v u="$user" 'BEGIN { exit v < u }'
 }
 
+@test "PSS follows a loader that grows, long before its interval is over" {
+    mkfifo "$BATS_TEST_TMPDIR/in"
+    "$PY" -c 'import sys; sys.stdin.readline(); hold = b"x" * (200 << 20); sys.stdin.readline(); del hold; sys.stdin.readline()' <"$BATS_TEST_TMPDIR/in" 3>&- &
+    STARTED+=("$!")
+    exec {IN}>"$BATS_TEST_TMPDIR/in"
+    # pss CONDITION: of it in MiB.
+    pss() { scrape && awk -v v="$(value qdrant_loader_process_pss_bytes)" "BEGIN { exit !(v / 1048576 $1) }"; }
+    start --pid "${STARTED[0]}" --pss 1h
+    until_true 5 pss '> 0'
+    pss '< 100'
+    printf '\n' >&"$IN"
+    until_true 10 pss '> 200'
+    printf '\n' >&"$IN"
+    until_true 10 pss '< 100'
+}
+
 @test "--pss 0 reads no PSS" {
     start --pid $$ --pss 0
     scrape
@@ -395,6 +462,48 @@ input()' <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out" 3>&- &
     loader_exporter --once --proc "$proc" --cgroup "$group" --pid 7 >"$PAGE"
     equal "$(value qdrant_loader_process_memory_limit_bytes)" 1.024e+09
     equal "$(value qdrant_loader_process_cpu_limit_cores)" 12.0
+}
+
+# group NAME MIB: GROUP, a memory control group of that size, which teardown removes.
+group() {
+    GROUP=/sys/fs/cgroup/memory
+    [[ -d $GROUP ]] || GROUP=/sys/fs/cgroup
+    GROUP+=/bats-$BASHPID-$1
+    mkdir "$GROUP"
+    GROUPS_MADE+=("$GROUP")
+    if [[ -e $GROUP/memory.max ]]; then echo "$2M" >"$GROUP/memory.max"; else echo "$2M" >"$GROUP/memory.limit_in_bytes"; fi
+}
+
+# contained GROUP COMMAND…: as in a container that has this group, and sees no other.
+contained() {
+    # shellcheck disable=SC2016 # expanded by those shells
+    exec bash -c 'echo $$ >"$1/cgroup.procs"; exec unshare --cgroup --mount bash -c '"'"'
+        if [[ -d /sys/fs/cgroup/memory ]]; then
+            umount -l /sys/fs/cgroup/memory && mount -t cgroup -o memory none /sys/fs/cgroup/memory
+        else
+            umount -l /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup
+        fi || exit 9
+        exec "$@"'"'"' "$@"' contained "$@"
+}
+
+@test "the limit of a loader in another container is that container's, and not the exporter's own" {
+    ((EUID == 0)) || fail "needs root, to make control groups: sudo make test"
+    local theirs
+    group loader 512
+    theirs=$GROUP
+    contained "$theirs" sleep 1000 3>&- &
+    STARTED+=($!)
+    until_true 10 grep -qs '^sleep' "/proc/$!/comm"
+    group exporter 128
+    PAGE=$BATS_TEST_TMPDIR/page
+    # In this container the loader's group is /../…, which is not in what is mounted.
+    (contained "$GROUP" bash -c 'grep -q ":/\.\./" /proc/$1/cgroup && loader_exporter --once --pid "$1"' - "${STARTED[0]}") >"$PAGE"
+    equal "$(value qdrant_loader_process_memory_limit_bytes)" 5.36870912e+08
+    # What cannot be read is not known, and not the machine's.
+    (contained "$GROUP" loader_exporter --once --pid "${STARTED[0]}" --cgroup /sys/none) >"$PAGE"
+    equal "$(value qdrant_loader_process_memory_limit_bytes)" ''
+    equal "$(value qdrant_loader_process_cpu_limit_cores)" ''
+    [[ -n $(value qdrant_loader_process_max_fds) ]]
 }
 
 @test "two loaders, one exporter: series stand together and are told apart by name" {
@@ -486,19 +595,82 @@ sys.stdin.read()' --api-key hunter2-in-arguments <"$BATS_TEST_TMPDIR/in" >"$BATS
     [[ ! -e $sd ]]
 }
 
-@test "the end of one exporter leaves what another has written under the same names" {
+@test "the end of one exporter leaves what another program has written under the same names" {
     local sd=$BATS_TEST_TMPDIR/sd.json first
     start --multiproc-dir "$DIR" --file-sd "$sd"
     first=$EXPORTER
     STARTED+=("$first")
     rm "$READY"
-    start --multiproc-dir "$DIR" --file-sd "$sd"
+    start --multiproc-dir "$DIR"
+    printf '[]\n' >"$BATS_TEST_TMPDIR/other"
+    mv "$BATS_TEST_TMPDIR/other" "$sd"
     kill "$first"
     wait "$first"
-    equal "$(jq -r '.[0].targets[0]' "$sd")" "$ADDR"
+    equal "$(<"$sd")" '[]'
     equal "$(jq .pid "$READY")" "$EXPORTER"
     stop
-    [[ ! -e $sd && ! -e $READY ]]
+    [[ -e $sd && ! -e $READY ]]
+}
+
+@test "an exporter is refused the file_sd of another one that runs, with its address, and takes that of one that was killed" {
+    local sd=$BATS_TEST_TMPDIR/sd.json before
+    start --multiproc-dir "$DIR" --file-sd "$sd"
+    before=$(<"$sd")
+    run -3 --separate-stderr timeout 20 loader_exporter --multiproc-dir "$DIR" --web.listen-address 127.0.0.1:0 --file-sd "$sd"
+    equal "${stderr_lines[-1]}" "loader_exporter: $sd: is the file of another exporter that runs ($ADDR): give this one a name of its own with --file-sd, in the same folder"
+    equal "$(<"$sd")" "$before"
+    equal "$(find "$BATS_TEST_TMPDIR" -name '.sd.json*')" ''
+    # The lock of one that is killed is over, and a name that is a link or a FIFO holds nobody up.
+    kill -KILL "$EXPORTER"
+    wait "$EXPORTER" || :
+    rm "$READY"
+    equal "$(<"$sd")" "$before"
+    start --multiproc-dir "$DIR" --file-sd "$sd"
+    equal "$(jq -r '.[0].targets[0]' "$sd")" "$ADDR"
+    stop
+    [[ ! -e $sd ]]
+    ln -s "$BATS_TEST_TMPDIR/elsewhere" "$sd"
+    start --multiproc-dir "$DIR" --file-sd "$sd"
+    [[ -f $sd && ! -L $sd && ! -e $BATS_TEST_TMPDIR/elsewhere ]]
+    stop
+    mkfifo "$sd"
+    start --multiproc-dir "$DIR" --file-sd "$sd"
+    equal "$(jq -r '.[0].targets[0]' "$sd")" "$ADDR"
+}
+
+@test "of two exporters that take one file_sd at the same moment, the later one is refused" {
+    local sd=$BATS_TEST_TMPDIR/sd.json first
+    # The first has seen that the name is free, and waits before it takes it.
+    cat >"$BATS_TEST_TMPDIR/late.c" <<'X'
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int renameat2(int from, const char *old, int to, const char *new, unsigned flags) {
+    char byte;
+    int fd = open(getenv("LATE"), O_RDONLY);
+    (void)!read(fd, &byte, 1);
+    close(fd);
+    return (int)syscall(SYS_renameat2, from, old, to, new, flags);
+}
+X
+    "${CC:-cc}" -shared -fPIC -o "$BATS_TEST_TMPDIR/late.so" "$BATS_TEST_TMPDIR/late.c"
+    mkfifo "$BATS_TEST_TMPDIR/go"
+    LATE=$BATS_TEST_TMPDIR/go LD_PRELOAD=$BATS_TEST_TMPDIR/late.so ASAN_OPTIONS=verify_asan_link_order=0 loader_exporter --multiproc-dir "$DIR" \
+        --web.listen-address 127.0.0.1:0 --file-sd "$sd" 2>"$BATS_TEST_TMPDIR/first.log" 3>&- &
+    first=$!
+    STARTED+=("$first")
+    # Opens when the other end is open too: it is there.
+    exec {GO}>"$BATS_TEST_TMPDIR/go"
+    start --multiproc-dir "$DIR" --file-sd "$sd"
+    printf x >&"$GO"
+    until_true 20 gone "$first"
+    local status=0
+    wait "$first" || status=$?
+    equal "$status" 3
+    equal "$(tail -n 1 "$BATS_TEST_TMPDIR/first.log")" "loader_exporter: $sd: is the file of another exporter that runs ($ADDR): give this one a name of its own with --file-sd, in the same folder"
+    equal "$(jq -r '.[0].targets[0]' "$sd")" "$ADDR"
+    equal "$(find "$BATS_TEST_TMPDIR" -name '.sd.json*')" ''
 }
 
 @test "a pid that is none exits 1, a folder for files that cannot be written 3" {

@@ -187,6 +187,33 @@ is_over() {
     equal "$(value qdrant_loader_process_processes)" ''
 }
 
+@test "SIGHUP and SIGINT end it as SIGTERM does, but not where it was started to outlive them" {
+    local signal sd=$BATS_TEST_TMPDIR/sd.json
+    raw_exporter() {
+        env "$@" loader_exporter --multiproc-dir "$DIR" --web.listen-address 127.0.0.1:0 --ready-file "$READY" --file-sd "$sd" --snapshot "$SNAPSHOT" 3>&- &
+        EXPORTER=$!
+        until_true 10 test -e "$READY"
+        ADDR=127.0.0.1:$(jq .port "$READY")
+    }
+    for signal in HUP INT; do
+        READY=$BATS_TEST_TMPDIR/ready.$signal
+        rm -f "$SNAPSHOT"
+        raw_exporter --default-signal="$signal"
+        kill -s "$signal" "$EXPORTER"
+        ended 0
+        [[ -s $SNAPSHOT && ! -e $sd && ! -e $READY ]] || fail "$signal"
+    done
+    READY=$BATS_TEST_TMPDIR/ready.ignored
+    raw_exporter --ignore-signal=INT,HUP
+    kill -INT "$EXPORTER"
+    kill -HUP "$EXPORTER"
+    # A page that was asked for after the signals is answered.
+    scrape
+    scrape
+    gone "$EXPORTER" && fail 'it ended'
+    stop
+}
+
 @test "--once --snapshot writes a snapshot of a loader whose exporter is gone, and prints nothing" {
     "$PY" "$ROOT/tests/lib/multiproc.py" raw "$DIR/gauge_livesum_1.db" gauge
     run -0 loader_exporter --multiproc-dir "$DIR" --once --snapshot "$SNAPSHOT"

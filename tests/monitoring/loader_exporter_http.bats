@@ -159,12 +159,13 @@ X
 }
 
 @test "TLS without users on an open address, and a file with nothing in it, are told" {
-    local open=': everybody who reaches this address can read the metrics'
+    local open=': everybody who reaches this address can read the metrics' clear=': passwords cross the network in clear'
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
         -keyout "$BATS_TEST_TMPDIR/key.pem" -out "$BATS_TEST_TMPDIR/cert.pem" 2>/dev/null
     printf 'tls_server_config:\n    cert_file: cert.pem\n    key_file: key.pem\n' >"$WEB"
     LISTEN=0.0.0.0:0 start --multiproc-dir "$DIR" --web.config.file "$WEB"
     grep -q "$open" "$LOG"
+    run -1 grep "$clear" "$LOG"
     stop
     # Only this machine reaches it.
     start --multiproc-dir "$DIR" --web.config.file "$WEB"
@@ -172,11 +173,29 @@ X
     stop
     printf 'tls_server_config:\n    cert_file: cert.pem\n    key_file: key.pem\nbasic_auth_users:\n  alice: %s\n' "$HASH" >"$WEB"
     LISTEN=0.0.0.0:0 start --multiproc-dir "$DIR" --web.config.file "$WEB"
-    run -1 grep -E "$open|neither" "$LOG"
+    run -1 grep -E "$open|$clear|neither" "$LOG"
     stop
     printf '# basic_auth_users:\nhttp_server_config:\n  http2: false\n' >"$WEB"
     start --multiproc-dir "$DIR" --web.config.file "$WEB"
     equal "$(head -n 1 "$LOG")" "loader_exporter: $WEB: neither TLS nor users in it: it is served as without this file"
+}
+
+@test "users without TLS on an open address are told once, with what to do, and not on loopback by whatever name" {
+    local address
+    printf 'basic_auth_users:\n  alice: %s\n' "$HASH" >"$WEB"
+    LISTEN=0.0.0.0:0 start --multiproc-dir "$DIR" --web.config.file "$WEB" --web.listen-address '[::]:0' --web.listen-address 127.0.0.1:0
+    equal "$(grep -vc serving "$LOG")" 1 'messages'
+    matches "$(grep -v serving "$LOG")" "^loader_exporter: $(uname -n):$PORT: passwords cross the network in clear: give --web\.config\.file a tls_server_config too, or put a reverse proxy in front \(docs/monitoring/reverse-proxy\.md\)\$"
+    stop
+    for address in 127.0.0.1:0 127.9.9.9:0 localhost:0 '[::1]:0' '[0:0:0:0:0:0:0:1]:0' '[::ffff:127.0.0.1]:0'; do
+        LISTEN=$address start --multiproc-dir "$DIR" --web.config.file "$WEB"
+        equal "$(grep -vc serving "$LOG" || :)" 0 "$address: $(<"$LOG")"
+        stop
+        # Nor without users.
+        LISTEN=$address start --multiproc-dir "$DIR"
+        equal "$(grep -vc serving "$LOG" || :)" 0 "$address: $(<"$LOG")"
+        stop
+    done
 }
 
 @test "who guesses passwords is slowed down, and the known user is not" {

@@ -22,7 +22,7 @@ benchmark() {
     } >"$tree/tests/bench/$1.py"
 }
 
-bench() { env -u RESULTS "$@" "$tree/scripts/bench-helpers"; }
+bench() { env -u RESULTS -u ONLY -u SUITE "$@" "$tree/scripts/bench-helpers"; }
 
 figures() { cut -f 1,2 "$tree/results/bench/helpers.tsv" | sort | tr '\t\n' '= '; }
 
@@ -33,8 +33,13 @@ figures() { cut -f 1,2 "$tree/results/bench/helpers.tsv" | sort | tr '\t\n' '= '
     benchmark one "${output//$'\t'/\\t}" 'one_size\t0.5\tratio\t<= 1\tok'
     run -0 --separate-stderr bench ONLY=one
     equal "$(figures)" 'figure=value one_size=0.5 one_told=257.3 '
-    # Those of the exporter that say what a scrape costs in use.
-    equal "$(grep -cE '^    told\(f?"exporter_us_' "$ROOT/tests/bench/loader_exporter.py")" 3
+    # What a scrape costs in use is told by the figures that its page names.
+    local name names
+    names=$(sed -nE 's/^\| `((exporter|http)_[a-z0-9_]+)` \|.*/\1/p' "$ROOT/docs/monitoring/README.md")
+    equal "$(wc -w <<<"$names")" 7
+    for name in $names; do
+        sed 's/{HZ}/10/' "$ROOT/tests/bench/loader_exporter.py" | grep -qE "f?\"$name\"[,:]" || fail "$name is not measured"
+    done
 }
 
 @test "ONLY replaces that helper's rows and keeps the others, whose shortness it does not judge" {

@@ -29,7 +29,7 @@ with_run() {
     done
     rm -rf "$RESULTS"
     run -130 with_run 'STOPPED=INT; exit 130'
-    equal "$(jq -c '[.state, .exit_status]' "$RESULTS"/*-demo/run.json)" '["interrupted",130]'
+    equal "$(jq -c '[.state, .stopped, .exit_status]' "$RESULTS"/*-demo/run.json)" '["stopped","SIGINT",130]'
     # One that has come to its end is left as it is.
     rm -rf "$RESULTS"
     run -0 with_run 'run_set state "done" exit_status 0'
