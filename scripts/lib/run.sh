@@ -20,7 +20,13 @@ run_new() {
     mkdir "$RUN/raw" "$RUN/log" && : >"$RUN/raw/notes.md" ||
         die 3 results-unwritable "cannot write to $RUN. Is the disk full?"
     at_exit run_close
-    run_set target "$1" started "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" state running
+    run_set target "$1" started "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" state running script_pid $$ script_start "$(process_start $$)"
+}
+
+# run_goes_on: is its script still at it?
+run_goes_on() {
+    local start
+    [[ $(run_get state) == running ]] && start=$(process_start "$(run_get script_pid)") && [[ $start == "$(run_get script_start)" ]]
 }
 
 # run_cut_short: a line for the summary of a run that was ended before its time, by a signal or with its script.

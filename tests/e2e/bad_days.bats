@@ -98,6 +98,9 @@ tmp_folders() { find "$TMPDIR" -maxdepth 1 -type d \( -name 'qlp-*' -o -name 'qd
 @test "kill -9 of the target's script ends everything, and make report reads what is left" {
     target_start
     until_true 120 sampling
+    run -2 --separate-stderr make --no-print-directory -C "$ROOT" report
+    matches "$stderr" "run-goes-on. .* is not at its end: process $TARGET makes the report then"
+    equal "$(jq -r .state "$RUN/run.json")" running
     kill -KILL "$TARGET"
     target_ends 137
     equal "$(jq -r .state "$RUN/run.json")" running
