@@ -4,7 +4,8 @@
 
 # run_new TARGET: makes results/<time>-TARGET (RUN) with raw/ and log/. Whatever ends this script, but kill -9, its manifest says so.
 run_new() {
-    local results=${RESULTS:-$ROOT/results} stamp name n=1
+    local results=${RESULTS:-$ROOT/results} stamp name own_start n=1
+    own_start=$(process_start $$)
     stamp=$(date -u +%Y-%m-%dT%H-%M-%SZ)
     mkdir -p "$results" 2>/dev/null && [[ -w $results ]] ||
         die 3 results-unwritable "cannot write to $results. Set RESULTS to a folder that you can write to"
@@ -20,7 +21,7 @@ run_new() {
     mkdir "$RUN/raw" "$RUN/log" && : >"$RUN/raw/notes.md" ||
         die 3 results-unwritable "cannot write to $RUN. Is the disk full?"
     at_exit run_close
-    run_set target "$1" started "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" state running script_pid $$ script_start "$(process_start $$)"
+    run_set target "$1" started "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" state running script_pid $$ script_start "$own_start"
 }
 
 # run_goes_on: is its script still at it?
