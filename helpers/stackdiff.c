@@ -22,7 +22,10 @@
 #include "diff.h"
 #include "err.h"
 
-static struct { bool normalize, merge_lines; } opts;
+static struct {
+    bool normalize;
+    bool merge_lines;
+} opts;
 
 static const char usage[] =
     "usage: stackdiff [OPTION]... BASELINE CANDIDATE\n"

@@ -78,12 +78,14 @@ static void put_percent(struct buf *b, uint64_t part, uint64_t all) {
  * ----------------------------------------------------------------------------------------------------
  */
 
+struct name {
+    size_t off, len;
+};
+
 /* The names of the frames that are drawn, escaped: each distinct one once. */
 struct names {
     struct buf text;
-    struct name {
-        size_t off, len;
-    } * list;
+    struct name *list;
     uint32_t *number; /* by frame id; 0: not drawn */
     uint32_t count;
 };

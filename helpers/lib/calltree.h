@@ -11,18 +11,23 @@
 #include "hash.h"
 #include "intern.h"
 
+struct calltree_node {
+    uint32_t parent, frame;
+    uint64_t weight; /* of the stack that ends here; 0: none does */
+};
+
+struct calltree_slot {
+    uint32_t parent, frame, node, hash; /* node 0: free */
+};
+
 struct calltree {
     struct intern frames;
-    struct calltree_node {
-        uint32_t parent, frame;
-        uint64_t weight; /* of the stack that ends here; 0: none does */
-    } * nodes; /* a parent stands before its children; 0 is the root, which has no frame */
+    /* A parent stands before its children; 0 is the root, which has no frame. */
+    struct calltree_node *nodes;
     uint32_t n, cap;
     /* Nodes by the hash of their path. Parent and frame stand here again: a lookup reads this
      * alone. */
-    struct calltree_slot {
-        uint32_t parent, frame, node, hash; /* node 0: free */
-    } * slots;
+    struct calltree_slot *slots;
     uint64_t mask;
     uint64_t total; /* sum of all weights */
 };

@@ -14,15 +14,17 @@
 #include "buf.h"
 #include "calltree.h"
 
+struct collapsed_step {
+    size_t end; /* of this frame in `last` */
+    struct calltree_at at;
+};
+
 /* A reader that adds stacks to a tree. It keeps the last stack: sorted files begin each line as the
  * one before. */
 struct collapsed {
     struct calltree *tree;
     struct buf last;
-    struct collapsed_step {
-        size_t end; /* of this frame in `last` */
-        struct calltree_at at;
-    } * steps;
+    struct collapsed_step *steps;
     size_t n, cap;
 };
 

@@ -7,13 +7,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct intern_string {
+    size_t off;
+    uint32_t len, hash;
+};
+
 struct intern {
     char *text; /* all strings, one after the other */
     size_t text_len, text_cap;
-    struct intern_string {
-        size_t off;
-        uint32_t len, hash;
-    } * strings; /* by id; 0 is unused */
+    struct intern_string *strings; /* by id; 0 is unused */
     uint32_t n, cap;
     uint32_t *slots; /* ids by hash, 0: free */
     uint32_t mask;

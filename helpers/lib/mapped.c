@@ -15,7 +15,7 @@
  * is interrupted, so it can print. */
 static void cut_short(int sig) {
     (void)sig;
-    // NOLINTNEXTLINE(bugprone-signal-handler,cert-sig30-c): see above
+    // NOLINTNEXTLINE(bugprone-signal-handler,cert-sig30-c,cert-msc54-cpp): see above
     warn("a file was cut short by another program while it was read; try again when it is written");
     _exit(EX_FAIL);
 }

@@ -12,18 +12,22 @@
 #include "stackfile.h"
 #include "textsort.h"
 
+struct stacktable_block {
+    char *data;
+    size_t size;
+};
+
+struct stacktable_stack {
+    const char *s;
+    uint32_t len, hash;
+    uint64_t weight[2]; /* of two runs, where there are two; in 1/scale units */
+};
+
 struct stacktable {
-    struct stacktable_block {
-        char *data;
-        size_t size;
-    } * blocks; /* of text; stacks never move */
+    struct stacktable_block *blocks; /* of text; stacks never move */
     uint32_t n_blocks;
-    size_t used; /* of the last block */
-    struct stacktable_stack {
-        const char *s;
-        uint32_t len, hash;
-        uint64_t weight[2]; /* of two runs, where there are two; in 1/scale units */
-    } * stacks;             /* in the order of first sight */
+    size_t used;                     /* of the last block */
+    struct stacktable_stack *stacks; /* in the order of first sight */
     uint32_t n, cap;
     uint32_t *slots; /* place in `stacks` plus 1 by hash; 0: free */
     uint32_t mask;

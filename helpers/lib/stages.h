@@ -16,12 +16,14 @@
 
 enum { STAGES_MAX = 30 };
 
+struct stages_line {
+    size_t pattern, len; /* in text */
+    int stage;           /* STAGES_NOTHING: the frame says nothing */
+};
+
 struct stages {
     struct buf text;
-    struct stages_line {
-        size_t pattern, len; /* in text */
-        int stage;           /* STAGES_NOTHING: the frame says nothing */
-    } * lines;
+    struct stages_line *lines;
     size_t n, cap;
     char *names[STAGES_MAX + 2];
     int count; /* of the names, with waiting and other */

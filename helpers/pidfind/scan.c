@@ -242,11 +242,14 @@ static bool count_miss(long pid, void *arg) {
 
         split_cmdline(&f);
         kind = loader_argv(f.argv, f.argc);
+        /* What runs outside of the tree is no miss of it; the root itself is the one to name. */
+        if (s->root > 0 && !descends_from(s->rootfd, (pid_t)pid, s->root))
+            kind = ARGV_OTHER;
         if (python && kind == ARGV_NAMED) {
             w->misses->named++;
             w->misses->named_pid = (pid_t)pid;
-        } else if (hidden && kind == ARGV_INGEST) {
-            w->misses->unreadable++;
+        } else if (hidden && kind == ARGV_INGEST &&
+                   (w->misses->unreadable++ == 0 || w->misses->unreadable_pid != s->root)) {
             w->misses->unreadable_pid = (pid_t)pid;
             w->misses->unreadable_own =
                 geteuid() == 0 || (fstat(dirfd, &st) == 0 && st.st_uid == geteuid());

@@ -51,12 +51,12 @@ size_t search_all(struct search *s);
 /* Finds `pid` if it is one; for a pid that has just begun to run a program. */
 size_t search_one(struct search *s, pid_t pid);
 
-/* Python interpreters that are no match, for the message when none was found. */
+/* Python interpreters of the tree that are no match, for the message when none was found. */
 struct misses {
     size_t named;         /* name the loader, run no ingest */
     pid_t named_pid;      /* one of them */
     size_t unreadable;    /* would match, but exe cannot be read */
-    pid_t unreadable_pid; /* one of them */
+    pid_t unreadable_pid; /* one of them: the root, if it is one */
     bool unreadable_own;  /* it runs as our own user, or we are root, but it has rights
                               that we lack */
 };

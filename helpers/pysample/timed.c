@@ -13,22 +13,26 @@
 enum { FIRST_SLOTS = 1024 };
 static const uint32_t UNREADABLE = UINT32_MAX;
 
+struct said {
+    pid_t tid, host; /* as the target's namespace numbers it, and as ours does */
+    uint32_t stack;
+    uint64_t sample; /* in which it was seen last */
+};
+
+struct slot {
+    uint64_t hash;
+    uint32_t number;
+};
+
 struct timed {
     FILE *f;
     const char *path;
     /* What each thread was said to be. */
-    struct said {
-        pid_t tid, host; /* as the target's namespace numbers it, and as ours does */
-        uint32_t stack;
-        uint64_t sample; /* in which it was seen last */
-    } * said;
+    struct said *said;
     uint32_t n, cap;
     uint64_t sample;
     /* Numbers of the stacks written, by the hash of their frames; number 0: free. */
-    struct slot {
-        uint64_t hash;
-        uint32_t number;
-    } * slots;
+    struct slot *slots;
     uint32_t nstacks, mask;
     struct buf key;
 };

@@ -13,13 +13,15 @@
 #include "buildid.h"
 #include "mapped.h"
 
+struct symbol {
+    uint64_t start, end; /* end: the first address after it */
+    size_t name;         /* where it begins in `names`, ended by a NUL */
+    uint32_t frame;      /* for the caller; 0 at first */
+    bool weak, global, plt;
+};
+
 struct symbols {
-    struct symbol {
-        uint64_t start, end; /* end: the first address after it */
-        size_t name;         /* where it begins in `names`, ended by a NUL */
-        uint32_t frame;      /* for the caller; 0 at first */
-        bool weak, global, plt;
-    } * list; /* by their start, one for each */
+    struct symbol *list; /* by their start, one for each */
     size_t n, cap;
     struct buf names;
     bool mangled; /* they may be C++ or Rust names that are to be made readable */

@@ -15,14 +15,16 @@ struct events_options {
     const char *name; /* of the event that is wanted; NULL: all */
 };
 
+struct event {
+    char *name;
+    size_t len;
+    bool wanted;
+    uint64_t samples, period;
+};
+
 struct events {
     /* What was seen of an event. */
-    struct event {
-        char *name;
-        size_t len;
-        bool wanted;
-        uint64_t samples, period;
-    } * list;
+    struct event *list;
     size_t n, last;
 };
 

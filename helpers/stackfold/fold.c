@@ -14,6 +14,11 @@ enum {
     GATHER = 256,     /* samples, or lines, that are looked up together */
 };
 
+struct fold_step {
+    size_t off; /* from the start of the line to the end of the text */
+    struct calltree_at at;
+};
+
 /* The last stack whose header began with `prefix`. Its text is kept when a sample is gathered, its
  * steps when it is looked up. */
 struct fold_thread {
@@ -23,10 +28,7 @@ struct fold_thread {
     char *text; /* from the end of the header to the end of the stack; it ends where the buffer ends
                  */
     size_t len, cap;
-    struct fold_step {
-        size_t off; /* from the start of the line to the end of the text */
-        struct calltree_at at;
-    } * steps; /* the outermost frame first */
+    struct fold_step *steps; /* the outermost frame first */
     size_t n, cap_steps;
 };
 

@@ -39,19 +39,23 @@ struct perfdata_calls {
     void *arg;
 };
 
+struct perfdata_attr {
+    uint64_t sample_type;
+    bool id_all; /* other records end with ids and time, too */
+    char *name;
+};
+
+struct perfdata_id {
+    uint64_t id;
+    size_t attr;
+};
+
 struct perfdata {
     const unsigned char *data;
     size_t size;
-    struct perfdata_attr {
-        uint64_t sample_type;
-        bool id_all; /* other records end with ids and time, too */
-        char *name;
-    } * attrs;
+    struct perfdata_attr *attrs;
     size_t n_attrs;
-    struct perfdata_id {
-        uint64_t id;
-        size_t attr;
-    } * ids;
+    struct perfdata_id *ids;
     size_t n_ids;
     struct perfdata_section {
         uint64_t at, size;

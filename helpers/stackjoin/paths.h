@@ -12,15 +12,17 @@
 #include "perftext.h"
 #include "timeline.h"
 
+struct place {
+    uint32_t stack, at;
+};
+
 struct paths {
     const struct timeline *timeline;
     struct intern functions; /* "name\0file" */
     uint32_t *of_frame;      /* function by the frame's id, 0: none */
     uint32_t n_frames;
     /* Where functions stand in stacks: places[first[f] .. first[f + 1]) */
-    struct place {
-        uint32_t stack, at;
-    } * places;
+    struct place *places;
     size_t *first;
     uint32_t n_functions;
     struct buf key;

@@ -10,11 +10,13 @@
 
 #define TIDS_NONE SIZE_MAX
 
+struct tids_slot {
+    int64_t tid;
+    size_t place; /* plus one; 0: free */
+};
+
 struct tids {
-    struct tids_slot {
-        int64_t tid;
-        size_t place; /* plus one; 0: free */
-    } * slots;
+    struct tids_slot *slots;
     size_t n, cap; /* cap: a power of two */
     uint64_t seed;
 };

@@ -25,12 +25,14 @@ enum {
     STACK_UNREADABLE = UINT32_MAX /* it changed while it was read */
 };
 
+struct change {
+    size_t moment;  /* from this on */
+    uint32_t stack; /* a number, or one of STACK_* */
+};
+
 struct pythread {
     int64_t tid;
-    struct change {
-        size_t moment;  /* from this on */
-        uint32_t stack; /* a number, or one of STACK_* */
-    } * changes;
+    struct change *changes;
     size_t n, cap;
 };
 

@@ -54,6 +54,9 @@ run_close() (
     run_set state "$state" ended "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" exit_status "$EXIT_STATUS" 2>/dev/null
 )
 
+# What stays text, though it may be of digits alone: names, versions, hashes (a commit 0012345 is no 12345, a 1.10 no 1.1).
+RUN_TEXTS='["command", "harness", "host", "kernel", "loader_version", "metrics_run", "python", "workspace_sha256"]'
+
 # run_set KEY VALUE …: writes them to run.json; a value that is a number stays one, n/a stays text. Replaced whole, by
 # rename, so that a run that is killed leaves a manifest that reads.
 run_set() {
@@ -67,9 +70,9 @@ run_set() {
     # shellcheck disable=SC2016 # jq's variables
     (
         trap '' INT TERM HUP
-        jq -n --argjson old "$old" '
+        jq -n --argjson old "$old" --argjson texts "$RUN_TEXTS" '
             $ARGS.positional as $p | reduce range(0; $p | length; 2) as $i ($old;
-                .[$p[$i]] = ($p[$i + 1] | if test("^-?[0-9]+([.][0-9]+)?$") then tonumber else . end))
+                .[$p[$i]] = ($p[$i + 1] | if test("^-?[0-9]+([.][0-9]+)?$") and ($p[$i] | IN($texts[]) | not) then tonumber else . end))
             ' --args -- "${pairs[@]}" >"$file.new" && mv "$file.new" "$file"
     ) || {
         say "cannot write $file. Is the disk full?"

@@ -422,6 +422,30 @@ sys.exit(subprocess.call(["pidfind", "--tree", str(os.getppid())]))' ingest
     equal "$stderr" "pidfind: pid $LOADER looks like it but may not be read: it has rights that you lack. Run as root with CAP_SYS_PTRACE; in a container: docker run --cap-add SYS_PTRACE"
 }
 
+@test "of two that may not be read, the one in the tree that is asked about is named" {
+    local pids=() pid
+    ((EUID == 0)) || fail "needs root: a process that has a capability which the finder has given up"
+    for _ in 1 2; do
+        SHAPE_HIDDEN=1 start "$PY" -m qdrant_loader.cli ingest
+        ready
+        rm ready
+        pids+=("$LOADER")
+    done
+    for pid in "${pids[@]}"; do
+        run -1 --separate-stderr timeout 20 setpriv --bounding-set -sys_ptrace --inh-caps -sys_ptrace pidfind --pid "$pid" --wait 60s
+        matches "$stderr" "^pidfind: pid $pid looks like it but may not be read"
+    done
+    # A fork of it, which may not be read either, does not take its place.
+    SHAPE_HIDDEN=1 SHAPE_FORK=1 start "$PY" -m qdrant_loader.cli ingest
+    ready
+    run -1 --separate-stderr timeout 20 setpriv --bounding-set -sys_ptrace --inh-caps -sys_ptrace pidfind --pid "$LOADER" --wait 60s
+    matches "$stderr" "^pidfind: pid $LOADER looks like it but may not be read"
+    # What is elsewhere says nothing of a tree without one.
+    start sleep 60
+    run -1 --separate-stderr setpriv --bounding-set -sys_ptrace --inh-caps -sys_ptrace pidfind --pid "$ROOTPID"
+    equal "$stderr" "pidfind: no loader that runs ingest in pid $ROOTPID or below it: name another, or wait for it with --wait 30s"
+}
+
 # ---- Waiting ----
 
 # later COMMAND…: starts a shell that becomes COMMAND when `go` is called.

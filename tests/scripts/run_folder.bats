@@ -49,6 +49,11 @@ with_run() {
     equal "$output" '[1.5,"n/a","two words","0010x"]'
 }
 
+@test "a commit, a version and a hash stay text in run.json, of digits alone too" {
+    run -0 with_run 'run_set harness 0012345 loader_version 1.10 workspace_sha256 0123456789012345; jq -c "[.harness, .loader_version, .workspace_sha256]" "$RUN/run.json"'
+    equal "$output" '["0012345","1.10","0123456789012345"]'
+}
+
 @test "an unwritable results folder is exit 3 with the next step" {
     : >"$BATS_TEST_TMPDIR/file"
     RESULTS=$BATS_TEST_TMPDIR/file/results run -3 with_run :
