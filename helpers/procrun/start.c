@@ -103,6 +103,8 @@ struct started start_command(struct run *run) {
         (void)waitpid(s.pid, NULL, 0);
         s.pid = 0;
         s.status = refuse(run, reason);
+        if (run->pid_file.name)
+            (void)output_close(&run->pid_file);
         return s;
     }
     if (run->pid_file.name) {

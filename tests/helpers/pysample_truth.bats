@@ -89,7 +89,9 @@ stacks() {
     "$PYTHON" "$PROGRAMS/churn.py" 3600 3>&- &
     PID=$!
     until_true 10 pysample --pstree "$PID"
-    pysample --rate 1000 --duration 62s --output-dir "$DIR" --summary "$DIR/summary" "$PID" 3>&- &
+    # SAN=1: what was freed is kept no longer.
+    ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=0:thread_local_quarantine_size_kb=0 \
+        pysample --rate 1000 --duration 62s --output-dir "$DIR" --summary "$DIR/summary" "$PID" 3>&- &
     sampler=$!
     until_true 30 samples_reach 10000
     early=$(resident "$sampler")
