@@ -13,6 +13,7 @@
 struct events_options {
     bool periods;     /* a sample weighs its period, and not 1 */
     const char *name; /* of the event that is wanted; NULL: all */
+    uint64_t since;   /* ns of the recording's clock: earlier samples of a perf.data are not wanted */
 };
 
 struct event {
@@ -26,6 +27,7 @@ struct events {
     /* What was seen of an event. */
     struct event *list;
     size_t n, last;
+    uint64_t early; /* samples before the time that is wanted */
 };
 
 void events_free(struct events *e);

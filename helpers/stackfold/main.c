@@ -23,6 +23,7 @@
 #include "fold.h"
 #include "input.h"
 #include "merge.h"
+#include "opt.h"
 #include "perfdata.h"
 #include "recording.h"
 #include "stackfile.h"
@@ -38,6 +39,8 @@ static const char usage[] =
     "      --weight WHAT   count samples (the default), or sum their period\n"
     "      --event NAME    fold this event only (default: all; cycles also means\n"
     "                      cycles:u and the like)\n"
+    "      --since SECONDS leave out what perf.data has from before this time (of text:\n"
+    "                      perf script --time SECONDS,)\n"
     "      --pid           name the process: the first frame is comm-PID\n"
     "      --tid           name the thread: the first frame is comm-PID/TID\n"
     "      --no-kernel     leave kernel frames out of the stacks\n"
@@ -60,9 +63,10 @@ static const char usage[] =
     "  stackfold worker-1.folded worker-2.folded >both.folded\n";
 
 static void parse_options(int argc, char **argv) {
-    enum { WEIGHT = 256, EVENT, PID, TID, NO_KERNEL, INLINE, ANNOTATE, HELP };
+    enum { WEIGHT = 256, EVENT, SINCE, PID, TID, NO_KERNEL, INLINE, ANNOTATE, HELP };
     static const struct option longs[] = {{"weight", required_argument, NULL, WEIGHT},
                                           {"event", required_argument, NULL, EVENT},
+                                          {"since", required_argument, NULL, SINCE},
                                           {"pid", no_argument, NULL, PID},
                                           {"tid", no_argument, NULL, TID},
                                           {"no-kernel", no_argument, NULL, NO_KERNEL},
@@ -81,6 +85,9 @@ static void parse_options(int argc, char **argv) {
             break;
         case EVENT:
             opts.events.name = optarg;
+            break;
+        case SINCE:
+            opts.events.since = opt_duration_ns("--since", optarg, 0, UINT64_MAX / 2);
             break;
         case PID:
             opts.pid = true;
@@ -201,6 +208,9 @@ static void add_file(const char *path, struct merge *m, struct fold *f) {
         }
         if (kind == COLLAPSED)
             merge_file(m, &in);
+        else if (kind == PERF && opts.events.since > 0)
+            die(EX_FAIL, "%s: --since: it is text; use perf script --time SECONDS, for it",
+                in.name);
         else if (kind == PERF)
             in.pos += fold_perf(f, in.data + in.pos, in.len - in.pos, in.eof, in.cut);
         if (in.eof || kind == COLLAPSED)
@@ -233,6 +243,8 @@ static void report(const struct fold *f, uint64_t total) {
     if (f->frames.merged)
         warn("inlined frames are counted as the functions they were inlined into; --inline shows "
              "them");
+    if (f->events.early > 0)
+        warn("left out %" PRIu64 " samples from before --since", f->events.early);
     if (f->lost)
         warn("perf itself lost %" PRIu64
              " samples; record at a lower rate, or with a larger buffer (-m)",

@@ -253,6 +253,8 @@ static void read_sample(const struct perfdata *p, struct cursor c,
         } else if (order[i] == PERF_SAMPLE_TID) {
             s.pid = get4(v);
             s.tid = get4(v + 4);
+        } else if (order[i] == PERF_SAMPLE_TIME) {
+            s.time = get8(v);
         } else if (order[i] == PERF_SAMPLE_PERIOD) {
             s.period = get8(v);
         } else if (order[i] == PERF_SAMPLE_CALLCHAIN) {

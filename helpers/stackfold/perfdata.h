@@ -13,6 +13,7 @@
 
 struct perfdata_sample {
     uint32_t pid, tid;
+    uint64_t time; /* ns */
     uint64_t period;
     const char *event; /* its name */
     bool has_callchain;

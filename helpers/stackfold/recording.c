@@ -170,6 +170,10 @@ static void on_sample(void *arg, const struct perfdata_sample *s) {
     uint64_t weight;
     size_t n = 0;
 
+    if (s->time < r->fold->opts->events.since) {
+        r->fold->events.early++;
+        return;
+    }
     h.comm = (struct text){t->comm, strlen(t->comm)};
     h.pid = (struct text){pid, (size_t)snprintf(pid, sizeof(pid), "%d", (int)s->pid)};
     h.tid = (struct text){tid, (size_t)snprintf(tid, sizeof(tid), "%d", (int)s->tid)};

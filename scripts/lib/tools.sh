@@ -298,27 +298,39 @@ perf_support_end() {
 # perf_frames_max: the kernel keeps no more of a stack of frame pointers.
 perf_frames_max() { cat /proc/sys/kernel/perf_event_max_stack 2>/dev/null || printf 127; }
 
-# perf_start PID: perf, all threads and those to come, and pysample beside it: PERF_PID. The recording holds pieces of the
-# loader's memory, secrets too, so that it stays out of the run folder. Half of the room that is there is its limit.
+# perf_start PID: perf, all threads and those to come, and pysample beside it: PERF_PID. The recording holds pieces of the loader's memory, secrets too,
+# so that it stays out of the run folder. Half of the room that is there is its limit.
 perf_start() {
     local room args=()
     PERF_DATA=$TMP/perf.data
     room=$(df --output=avail -m "$TMP" | tail -n 1)
     PERF_LIMIT_MIB=$((room / 2))
-    # perf takes a duration as a command to wait for.
-    [[ -z $DURATION ]] || args=(-- sleep "$DURATION")
+    # perf takes a duration as a command to wait for. This one waits for perf_begin first.
+    mkfifo "$TMP/perf.begin"
+    exec {PERF_BEGIN}<>"$TMP/perf.begin"
+    # shellcheck disable=SC2016 # the inner shell's
+    [[ -z $DURATION ]] || args=(-- sh -c 'read -r _ <"$1"; exec sleep "$2"' sh "$TMP/perf.begin" "$DURATION")
     # BPF programs are of no use here, and perf's thread for them takes a CPU from the first end of a thread of the loader on.
     job perf perf record --no-bpf-event -k mono -e "$PERF_EVENT" "${PERF_ARGS[@]}" --call-graph "$PERF_GRAPH" --max-size "${PERF_LIMIT_MIB}M" \
         -o "$PERF_DATA" -p "$1" "${args[@]}"
     PERF_PID=$JOB
-    PERF_BEGAN=$(now_ns)
     until [[ -n $STOPPED || -s $PERF_DATA ]] || ! alive "$PERF_PID"; do pause 0.01; done
-    [[ $PERF_PYTHON == join && -s $PERF_DATA ]] || return 0
-    # Context switches are so many that the moments are taken by the clock.
-    if ((OFFCPU)); then args=(--rate 500); else args=(--rate 20 --follow "$PERF_DATA"); fi
-    job pysample pysample "${args[@]}" --samples "$RUN/raw/python.samples" --summary "$RUN/raw/pysample.tsv" "$1"
-    PYSAMPLE_PID=$JOB
-    at_exit end_process "$PYSAMPLE_PID" INT 10
+    if [[ $PERF_PYTHON == join && -s $PERF_DATA ]]; then
+        # Context switches are so many that the moments are taken by the clock.
+        if ((OFFCPU)); then args=(--rate 500); else args=(--rate 20 --follow "$PERF_DATA"); fi
+        job pysample pysample "${args[@]}" --samples "$RUN/raw/python.samples" --summary "$RUN/raw/pysample.tsv" "$1"
+        PYSAMPLE_PID=$JOB
+        at_exit end_process "$PYSAMPLE_PID" INT 10
+    fi
+    PERF_EPOCH=$(python3 -c 'import time; print(time.time_ns() - time.monotonic_ns())')
+}
+
+# perf_begin: from here on the recording counts: PERF_SINCE is the moment, in seconds of the clock of its samples.
+perf_begin() {
+    PERF_BEGAN=$(now_ns)
+    PERF_SINCE=0
+    if ((!STARTUP)); then PERF_SINCE=$(awk -v ns="$((PERF_BEGAN - PERF_EPOCH))" 'BEGIN { printf "%.6f", ns / 1e9 }'); fi
+    echo >&"$PERF_BEGIN"
 }
 
 # perf_complete: yes, or no where it ended before DURATION was over: a recording that has reached its limit ends with status 0.
@@ -330,7 +342,7 @@ perf_complete() {
 # text. False where perf alone can read it.
 perf_fold() {
     local words=$TMP/fold.words status=0
-    stackfold --annotate "$PERF_DATA" >"$RUN/raw/perf.folded.new" 2>"$words" || status=$?
+    stackfold --annotate --since "$PERF_SINCE" "$PERF_DATA" >"$RUN/raw/perf.folded.new" 2>"$words" || status=$?
     cat "$words" >>"$RUN/log/render.log"
     if ((status)); then
         rm "$RUN/raw/perf.folded.new"
@@ -345,7 +357,7 @@ perf_fold() {
 # perf_text: the recording as text, raw/perf.script.gz, while the files that its symbols come from are still there.
 # Without --no-inline perf asks addr2line about every address, which takes minutes; without --max-stack it shows 127 frames.
 perf_text() {
-    local data=$PERF_DATA flags=(--no-inline --max-stack 8192 --ns --show-lost-events -F 'comm,pid,tid,time,period,event,ip,sym,dso')
+    local data=$PERF_DATA flags=(--no-inline --max-stack 8192 --ns --time "$PERF_SINCE," --show-lost-events -F 'comm,pid,tid,time,period,event,ip,sym,dso')
     PERF_LOST=n/a
     if [[ $PERF_PYTHON == fp ]] && perf_fold; then return 0; fi
     if ((OFFCPU)); then flags+=(--show-switch-events); fi

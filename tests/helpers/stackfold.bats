@@ -426,6 +426,23 @@ for i in range(600000): spin(50)'
     equal "$(cat err)" "stackfold: a file was cut short by another program while it was read; try again when it is written"
 }
 
+@test "--since leaves out what perf script --time does, and says how much; text is cut by perf script" {
+    cd "$BATS_TEST_TMPDIR"
+    record -- python3 -c 'sum(i * i for i in range(2000000))'
+    local all since kept
+    all=$(stackfold perf.data | total)
+    since=$(perf script -F time -i perf.data 2>/dev/null | tr -d ' :' | sed -n "$((all / 3))p")
+    run -0 --separate-stderr stackfold --since "$since" perf.data
+    kept=$(total <<<"$output")
+    equal "$kept" "$(perf script --no-inline --time "$since," -i perf.data 2>/dev/null | stackfold | total)"
+    ((kept < all && kept > all / 2))
+    equal "$stderr" "stackfold: left out $((all - kept)) samples from before --since"
+    perf script --no-inline -i perf.data >script.txt 2>/dev/null
+    run -3 --separate-stderr stackfold --since "$since" script.txt
+    matches "$stderr" 'script.txt: --since: it is text; use perf script --time SECONDS, for it'
+    run -2 stackfold --since never perf.data
+}
+
 @test "a stack of which py-spy could read no frame counts" {
     run -0 --separate-stderr stackfold <(printf '%s\n' ' 5' 'a;b 1' ' 2')
     equal "$output" $'(no frames) 7\na;b 1'
