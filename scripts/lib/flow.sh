@@ -102,6 +102,7 @@ pipeline_mark() {
 profile_watch() {
     local next=0 began=$SECONDS
     WATCH_BEGAN=${EPOCHREALTIME/./}000
+    WATCH_CPU_BEGAN=$(process_cpu "$LOADER_PID")
     mark "sampling begins"
     run_latest
     target_facts
@@ -116,6 +117,8 @@ profile_watch() {
         pause 0.1
     done
     WATCH_ENDED=${EPOCHREALTIME/./}000
+    WATCH_CPU_ENDED=n/a
+    if target_alive; then WATCH_CPU_ENDED=$(process_cpu "$LOADER_PID"); fi
     # The sampler sees the loader's end by itself, and writes what it has.
     if [[ -z $STOPPED ]] && ! target_alive; then wait_gone "$1" 20 || :; fi
     SAMPLED_S=$(seconds_between "$WATCH_BEGAN" "$WATCH_ENDED")
@@ -201,7 +204,10 @@ profile_times() {
         wall=$(seconds_between "$LOADER_STARTED" "$WATCH_ENDED")
         cpu=$(samples_last cpu_user_s cpu_system_s)
     fi
-    run_set wall_s "$(ratio "$wall" 1 2)" cpu_s "$(ratio "$cpu" 1 2)" sampled_s "$(ratio "$SAMPLED_S" 1 2)"
+    # To its own end, or as long as it was watched.
+    [[ $WATCH_CPU_ENDED != n/a ]] || WATCH_CPU_ENDED=$cpu
+    SAMPLED_CPU_S=$(awk -v a="$WATCH_CPU_BEGAN" -v b="$WATCH_CPU_ENDED" 'BEGIN { print (a == "n/a" || b == "n/a" ? "n/a" : sprintf("%.2f", b > a ? b - a : 0)) }')
+    run_set wall_s "$(ratio "$wall" 1 2)" sampled_cpu_s "$SAMPLED_CPU_S" cpu_s "$(ratio "$cpu" 1 2)" sampled_s "$(ratio "$SAMPLED_S" 1 2)"
 }
 
 # profile_finish: exits with the verdict: 130 or 143 after a signal, 3 when a tool failed, the loader's own status when its run

@@ -17,19 +17,29 @@ samples_max() {
 # profile_render RAW UNIT: everything that is made of collapsed stacks. A part that fails is noted and the rest is made.
 profile_render() {
     local raw=$1 unit=$2
-    if [[ ! -s $raw && $(run_get loader_exit_status) != [0n]* && -z ${STOPPED-}${ENDED_BY_US-} ]] && ((TOOL_FAILED == 0)); then
+    if [[ ! -s $raw && -s $RUN/profile.folded ]]; then
+        # Of a run folder without raw/: what was made of it is what there is.
+        raw=
+    fi
+    # 130 and 143 are signals, ours or a person's.
+    if [[ -n $raw && ! -s $raw && $(run_get loader_exit_status) != @([0n]*|130|143) && -z ${STOPPED-}${ENDED_BY_US-} ]] && ((TOOL_FAILED == 0)); then
         # It failed before there was anything to see: that is its own failure, and not the sampler's.
         note no-samples "no stack was sampled: the loader ended too soon (exit status $(run_get loader_exit_status))"
         timeline "QDrant Loader: $(run_get target)" || TOOL_FAILED=1
         return 0
     fi
-    if [[ ! -s $raw ]]; then
+    if [[ -n $raw && ! -s $raw ]]; then
         tool_failed no-samples "no stack was sampled: $(no_samples_reason)"
+        timeline "QDrant Loader: $(run_get target)" || TOOL_FAILED=1
+        return 0
     fi
     # A stack without a frame is a thread outside Python: the interpreter's own start and end.
     # Parts and shortened stacks come several times, which stackfold adds up; where there is no stack it says 1.
-    { [[ ! -s $raw ]] || sed -E 's/^ ([0-9]+)$/[no Python frame] \1/' "$raw" | shorten_imports | redact_stream | stackfold || (($? == 1)); } \
-        >"$RUN/profile.folded" 2>>"$RUN/log/render.log"
+    if [[ -n $raw ]] && ! { { sed -E 's/^ ([0-9]+)$/[no Python frame] \1/' "$raw" | shorten_imports | redact_stream | stackfold || (($? == 1)); } \
+        >"$RUN/profile.folded.new" 2>>"$RUN/log/render.log" && mv "$RUN/profile.folded.new" "$RUN/profile.folded"; }; then
+        tool_failed folded-failed "profile.folded was not made (log/render.log): $(tail -n 1 "$RUN/log/render.log"). Make room, then run make report"
+        return 0
+    fi
     stages_table "$unit" || { tool_failed stages-failed "no stages.tsv (log/render.log)"; }
     flamegraph --title "QDrant Loader: $(run_get target | sed 's/^profile-//')" \
         --subtitle "$(report_subtitle)" --unit "$unit" --stages "$ROOT/scripts/stages.map" --colors stages \
@@ -56,6 +66,8 @@ no_samples_reason() {
         printf '%s' "$words"
     elif [[ $(run_get loader_exit_status) != n/a ]]; then
         printf 'the loader ended (exit status %s) before there was anything to sample. STARTUP=1 samples from the start' "$(run_get loader_exit_status)"
+    elif [[ $(run_get target) == profile-perf ]]; then
+        printf 'the loader used no CPU. OFFCPU=1 shows where its threads leave it, make profile-wall what its coroutines wait for'
     else
         printf 'no thread of the loader was busy. IDLE=1 counts threads that wait'
     fi
@@ -96,28 +108,30 @@ report_subtitle() {
         "$(run_get rate_asked_hz)" "$(run_get samples_missed)" "$(report_trust)" "$(run_get sampled_s)"
 }
 
-# stages_table UNIT: stages.tsv. Weights come from the stacks; the CPU seconds of the pipeline are apportioned by them, and
+# stages_table UNIT: stages.tsv. Weights come from the stacks; the CPU seconds while they were sampled are apportioned by them, and
 # start-up's, which lies before the first sample, is what the kernel counted until the pipeline began.
 stages_table() {
     stackstages --stages "$ROOT/scripts/stages.map" --unit "$1" "$RUN/profile.folded" >"$RUN/raw/stages.weights.tsv" 2>>"$RUN/log/render.log" || return 1
     awk -F '\t' -v OFS='\t' -v interval="$(run_get sample_interval_s)" -v idle="$(run_get idle)" \
-        -v start_wall="$(run_get startup_wall_s)" -v start_cpu="$(run_get startup_cpu_s)" -v cpu="$(run_get cpu_s)" \
+        -v start_wall="$(run_get startup_wall_s)" -v start_cpu="$(run_get startup_cpu_s)" -v cpu="$(run_get cpu_s)" -v sampled="$(run_get sampled_cpu_s)" \
         -v whole="$([[ $(run_get target) != profile-cprofile ]] || echo 1)" '
         /^#/ || $1 == "stage" { next }
         { order[++n] = $1; weight[$1] = $2 }
         END {
             known = (cpu != "n/a" && idle != 1)
             before = (start_cpu == "n/a" ? 0 : start_cpu)
+            # cProfile is there from the start to the end.
+            if (whole || (sampled == "n/a" && known)) sampled = cpu - before
             # cProfile has seen a part of what the kernel had counted by then.
             for (s in weight) { apportioned[s] = (s != "waiting" && !(whole && before && s == "startup")); if (apportioned[s]) sum += weight[s] }
             if (!("startup" in weight)) order[++n] = "startup"
             for (i = 1; i <= n; i++) {
                 s = order[i]
                 threads[s] = (interval == "n/a" ? 0 : weight[s] * interval) + (s == "startup" ? before : 0)
-                cpus[s] = (known && sum && apportioned[s] ? weight[s] / sum * (cpu - before) : 0) + (s == "startup" ? before : 0)
+                cpus[s] = (known && sum && apportioned[s] ? weight[s] / sum * sampled : 0) + (s == "startup" ? before : 0)
                 total += (known ? cpus[s] : threads[s])
             }
-            print "# share_of: " (known ? "cpu_s (CPU seconds of the loader, apportioned by " (whole ? "own times of cProfile, unsound where threads ran" : "samples") ")" : "thread_s (thread-seconds sampled)")
+            print "# share_of: " (known ? "cpu_s (CPU seconds of the loader" (whole ? "" : " while it was sampled") ", apportioned by " (whole ? "own times of cProfile, unsound where threads ran" : "samples") ")" : "thread_s (thread-seconds sampled)")
             if (whole) print "# unsound: share_pct, cpu_s and own_s where threads ran: they follow the own times of cProfile"
             print "stage", "share_pct", "cpu_s", "thread_s", "wall_s", "wait_s", (whole ? "own_s" : "samples")
             for (i = 1; i <= n; i++) {

@@ -86,6 +86,7 @@ timeline() {
         return 1
     }
     started=$(sed -n 's/^# started: *//p' "$RUN/samples.tsv" | head -n 1)
+    [[ -e $RUN/raw/marks.tsv ]] || : >"$RUN/raw/marks.tsv"
     awk -F '\t' -v zero="${started:-0}" '{ printf "%.3f\t%s\n", ($1 - zero) / 1e9, $2 }' "$RUN/raw/marks.tsv" >"$RUN/raw/marks.rel.tsv"
     (cd "$RUN" && gnuplot -e "samples='samples.tsv'; marks='raw/marks.rel.tsv'; out='timeline.svg'; title='$1'" \
         "$ROOT/scripts/plots/timeline.gp") >"$RUN/log/gnuplot.log" 2>&1 || {
@@ -143,6 +144,13 @@ pyspy_parts() {
             if (n) print stacks, errors, rate, sprintf("%.3f", gaps), n
             else print "n/a n/a n/a n/a n/a"
         }' "$RUN/raw/pyspy.parts.tsv" 2>/dev/null || printf 'n/a n/a n/a n/a n/a\n'
+}
+
+# pyspy_last_words: why it ended: which part was lost, where others are there.
+pyspy_last_words() {
+    local words
+    words=$(sed -n 's/^pyspy-parts: //p' "$RUN/log/py-spy.log" | tail -n 1) || :
+    if [[ -n $words && -s $RUN/raw/pyspy.folded ]]; then printf '%s' "$words"; else no_samples_reason; fi
 }
 
 sampler_progress() {

@@ -27,14 +27,17 @@ pysample_facts() {
 # wall_render: the three views, drawn and counted.
 wall_render() {
     local view
-    if [[ ! -s $RUN/raw/wall.folded ]]; then
-        tool_failed no-samples "no moment was sampled: $(pysample_last_words)"
-    fi
     # Without pysample's header lines, which other readers of collapsed stacks do not know; raw/ has them.
     for view in wall tasks threads; do
         [[ ! -s $RUN/raw/$view.folded ]] || sed '/^#/d' "$RUN/raw/$view.folded" | shorten_imports | redact_stream >"$RUN/$view.folded"
     done
-    mv "$RUN/wall.folded" "$RUN/profile.folded" 2>/dev/null || : >"$RUN/profile.folded"
+    if [[ -s $RUN/wall.folded ]]; then
+        mv "$RUN/wall.folded" "$RUN/profile.folded"
+    elif [[ ! -s $RUN/profile.folded ]]; then
+        # Of a run folder without raw/, what was made of it is what there is.
+        tool_failed no-samples "no moment was sampled: $(pysample_last_words)"
+        : >"$RUN/profile.folded"
+    fi
     wall_picture profile.folded profile.svg "wall time" "$(report_subtitle)"
     [[ ! -s $RUN/tasks.folded ]] || wall_picture tasks.folded tasks.svg "task-seconds" "every task, also those that nothing awaits; does not add up to wall time"
     [[ ! -s $RUN/threads.folded ]] || wall_picture threads.folded threads.svg "thread-seconds" "every thread; does not add up to wall time"

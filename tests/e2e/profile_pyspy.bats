@@ -48,6 +48,20 @@ teardown() {
     done
 }
 
+@test "a report of a folder without raw/ keeps its stacks, and one that cannot write them says so" {
+    local copy=$BATS_TEST_TMPDIR/copy weight
+    cp -rL "$RESULTS/latest" "$copy"
+    weight=$(awk '{ sum += $NF } END { print sum }' "$copy/profile.folded")
+    ln -s /dev/full "$copy/profile.folded.new"
+    RUN=$copy run -3 --separate-stderr "$ROOT/scripts/report"
+    matches "$stderr" 'folded-failed. profile.folded was not made .*No space left on device.*make report'
+    equal "$(awk '{ sum += $NF } END { print sum }' "$copy/profile.folded")" "$weight"
+    rm -r "$copy/profile.folded.new" "$copy/raw"
+    RUN=$copy run -0 --separate-stderr "$ROOT/scripts/report"
+    equal "$(awk '{ sum += $NF } END { print sum }' "$copy/profile.folded")" "$weight"
+    [[ -s $copy/profile.svg ]]
+}
+
 @test "attached to a loader behind uv run it gives the same" { attached_by uv; }
 @test "attached to a loader behind make it gives the same" { attached_by make; }
 @test "attached to a loader behind sh -c it gives the same" { attached_by sh; }
@@ -57,7 +71,10 @@ teardown() {
 @test "DURATION ends the sampling of an attached loader, which goes on" {
     loader_start sh
     run -0 --separate-stderr make --no-print-directory -C "$ROOT" profile-pyspy PID="$WRAPPER" DURATION=1
-    run -0 jq -e '(.sampled_s | type) == "number" and .sampled_s < 4' "$output/run.json"
+    # What the loader had used before it was attached to is no stage's.
+    run -0 jq -r 'select((.sampled_s | type) == "number" and .sampled_s < 4 and .sampled_cpu_s < .cpu_s) | .sampled_cpu_s' "$output/run.json"
+    run -0 awk -F '\t' -v sampled="$output" '!/^#/ && $1 != "stage" { sum += $3 } END { print sum, sampled; exit !(sum < sampled + 0.05) }' \
+        "$RESULTS/latest/stages.tsv"
     wait_loader
     equal "$(jq .points "$STANDIN_DIR/qdrant.counts.json")" "$(sed -n 's/.*Batch processing completed: \([0-9]*\) chunks.*/\1/p' "$WS/logs/ingest.log" | tail -n 1)"
 }

@@ -51,7 +51,9 @@ PY
         { pause 0.5; kill -CONT "$LOADER_PID"; } &
         perf_python
         run_set perf_python "$PERF_PYTHON" perf_python_why "$PERF_PYTHON_WHY" perf_frames_max "$(perf_frames_max)"
+        STARTUP=1
         perf_start "$LOADER_PID"
+        perf_begin
         wait "$LOADER_PID"
         wait "$PERF_PID" || :
         perf_text
