@@ -28,7 +28,7 @@ profile_render() {
     fi
     # A stack without a frame is a thread outside Python: the interpreter's own start and end.
     # Parts and shortened stacks come several times, which stackfold adds up; where there is no stack it says 1.
-    { [[ ! -s $raw ]] || sed -E 's/^ ([0-9]+)$/[no Python frame] \1/' "$raw" | shorten_imports | redact_stream | stackfold || (($? == 1)); } \
+    { [[ ! -s $raw ]] || sed -E 's/^ ([0-9]+)$/[no Python frame] \1/' "$raw" | shorten_imports | redact_stacks | stackfold || (($? == 1)); } \
         >"$RUN/profile.folded" 2>>"$RUN/log/render.log"
     stages_table "$unit" || { tool_failed stages-failed "no stages.tsv (log/render.log)"; }
     flamegraph --title "QDrant Loader: $(run_get target | sed 's/^profile-//')" \

@@ -32,7 +32,7 @@ wall_render() {
     fi
     # Without pysample's header lines, which other readers of collapsed stacks do not know; raw/ has them.
     for view in wall tasks threads; do
-        [[ ! -s $RUN/raw/$view.folded ]] || sed '/^#/d' "$RUN/raw/$view.folded" | shorten_imports | redact_stream >"$RUN/$view.folded"
+        [[ ! -s $RUN/raw/$view.folded ]] || sed '/^#/d' "$RUN/raw/$view.folded" | shorten_imports | redact_stacks >"$RUN/$view.folded"
     done
     mv "$RUN/wall.folded" "$RUN/profile.folded" 2>/dev/null || : >"$RUN/profile.folded"
     wall_picture profile.folded profile.svg "wall time" "$(report_subtitle)"
