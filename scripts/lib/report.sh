@@ -35,7 +35,7 @@ profile_render() {
     fi
     # A stack without a frame is a thread outside Python: the interpreter's own start and end.
     # Parts and shortened stacks come several times, which stackfold adds up; where there is no stack it says 1.
-    if [[ -n $raw ]] && ! { { sed -E 's/^ ([0-9]+)$/[no Python frame] \1/' "$raw" | shorten_imports | redact_stream | stackfold || (($? == 1)); } \
+    if [[ -n $raw ]] && ! { { sed -E 's/^ ([0-9]+)$/[no Python frame] \1/' "$raw" | shorten_imports | redact_stacks | stackfold || (($? == 1)); } \
         >"$RUN/profile.folded.new" 2>>"$RUN/log/render.log" && mv "$RUN/profile.folded.new" "$RUN/profile.folded"; }; then
         tool_failed folded-failed "profile.folded was not made (log/render.log): $(tail -n 1 "$RUN/log/render.log"). Make room, then run make report"
         return 0

@@ -110,8 +110,19 @@ secrets_collect() {
     while IFS= read -r -d '' value; do SECRETS+=("$value"); done < <("${TOOLS_PYTHON:-python3}" -B "$ROOT/scripts/lib/secrets.py" "$@")
 }
 
-# redact_text TEXT: the text without secrets: known values, `--api-key VALUE` and NAME=VALUE of such names, and the
-# user part of URLs.
+# A word as a shell reads it, however it is quoted; what follows a quote that nobody closes, to the next blank.
+SHELL_WORD="(\\\$'(\\\\.|[^'\\\\])*'|'[^']*'|\"(\\\\.|[^\"\\\\])*\"|\\\\.|[^[:space:]'\"\\\\])"
+SHELL_WORD="($SHELL_WORD+[^[:space:]]*|[^[:space:]]+)"
+# What hides secrets whatever their names, for sed: the user part of URLs, up to the last @ of the authority; with a password
+# also past a / or a blank, where that what stands behind the colon is no port; and the credentials of HTTP.
+REDACT_RULES='s#(://)[^/[:space:]]*@#\1[redacted]@#g
+s#(://)[^][/:@[:space:]]*:(/|[0-9]*[^0-9/[:space:]])[^[:space:]"'\''<>]*@#\1[redacted]@#g
+s#(://)[^][/:@[:space:]]*:([0-9]+[^0-9/,;:.?)}"'\''<>[:space:]]|[^0-9/"'\''<>[:space:]])[^/"'\''<>\n]*@#\1[redacted]@#g
+s#(Authorization["'\'']?\\?[:=](\\?[[:space:]])*["'\'']?([A-Za-z]+(\\?[[:space:]])+)?)[A-Za-z0-9._~+/=-]+#\1[redacted]#Ig
+s#\b(Bearer(\\?[[:space:]])+)([A-Za-z._~+/-]*[0-9][A-Za-z0-9._~+/=-]*|[A-Za-z._~+/=-]{16,})#\1[redacted]#Ig'
+
+# redact_text TEXT: the text without secrets: known values, `--api-key VALUE` and NAME=VALUE of such names, and what
+# REDACT_RULES hides.
 redact_text() {
     local text=$1 s
     for s in "${SECRETS[@]}"; do
@@ -119,27 +130,66 @@ redact_text() {
         if [[ ! $s =~ ^[0-9]+$ || $text == "$s" || $text =~ (^|[^0-9.])$s($|[^0-9.]) ]]; then text=${text//"$s"/[redacted]}; fi
     done
     # Most texts hold nothing of the kind, and a process for each would cost more than the rest of the run's book-keeping.
-    if [[ $text == *://*@* || ${text^^} =~ $SECRET_NAME ]]; then
-        text=$(sed -E "s#(://)[^/@[:space:]]*@#\1[redacted]@#g
-            s#(--?[A-Za-z0-9_-]*${SECRET_NAME}[A-Za-z0-9_-]*[= ])[^[:space:]]+#\1[redacted]#Ig
-            s#\b([A-Za-z0-9_]*${SECRET_NAME}[A-Za-z0-9_]*=)[^[:space:]]+#\1[redacted]#Ig" <<<"$text")
+    if [[ $text == *://*@* || ${text^^} =~ $SECRET_NAME || ${text^^} == *BEARER* ]]; then
+        # Of a word that is quoted with its name the quotes end the value: its = is put away from the rules that follow.
+        # -z: a quoted value may have several lines.
+        text=$(sed -z -E "$REDACT_RULES
+            s#'(-{0,2}[A-Za-z0-9_-]*${SECRET_NAME}[A-Za-z0-9_-]*)=[^']*'#'\1\x01[redacted]'#Ig
+            s#\"(-{0,2}[A-Za-z0-9_-]*${SECRET_NAME}[A-Za-z0-9_-]*)=(\\\\.|[^\"\\\\])*\"#\"\1\x01[redacted]\"#Ig
+            s#((^|[^A-Za-z0-9_-])--?[A-Za-z0-9_-]*${SECRET_NAME}[A-Za-z0-9_-]*(=|[ \t]+))$SHELL_WORD#\1[redacted]#Ig
+            s#\b([A-Za-z0-9_]*${SECRET_NAME}[A-Za-z0-9_]*=)$SHELL_WORD#\1[redacted]#Ig
+            s#\x01#=#g" <<<"$text")
     fi
     printf '%s' "$text"
 }
 
-# redact_stream [-u]: the same for known values and URLs, as a filter; -u passes each line on at once, which costs a read per
-# byte. The values are given to sed by a file descriptor: an argument would show them to everybody.
-redact_stream() {
-    sed "$@" -E -f <(
-        printf '%s\n' 's#(://)[^/@[:space:]]*@#\1[redacted]@#g'
-        for s in "${SECRETS[@]}"; do
-            if [[ $s =~ ^[0-9]+$ ]]; then
-                printf 's#(^|[^0-9.])%s($|[^0-9.])#\\1[redacted]\\2#g\n' "$s"
-                continue
-            fi
-            printf 's#%s#[redacted]#g\n' "$(sed 's/[][\\.^$*+?(){}|#/]/\\&/g' <<<"$s")"
-        done
+# redact_words WORD…: a command line, quoted, without secrets. Each word is looked at before it is quoted, so that its value
+# is whole whatever it holds.
+redact_words() {
+    local word said='' hide='' name="[A-Z0-9_-]*${SECRET_NAME}[A-Z0-9_-]*"
+    local url='^((-{0,2}[A-Za-z0-9_-]+=)?[A-Za-z][A-Za-z0-9+.-]*://)[^][/:@]*:.*@[^@]*$' port='^[^:]*://[^:]*:[0-9]+/'
+    for word in "$@"; do
+        if [[ -n $hide ]]; then
+            word='[redacted]' hide=''
+        elif [[ ${word^^} =~ ^--?$name$ ]]; then
+            hide=1
+        elif [[ ${word^^} =~ ^(-{0,2}$name=). ]]; then
+            word="${word:0:${#BASH_REMATCH[1]}}[redacted]"
+        else
+            # A URL that is a word of its own, or the value of one, has its password up to the last @.
+            if [[ $word =~ $url && ! $word =~ $port ]]; then word="${word%%://*}://[redacted]@${word##*@}"; fi
+            word=$(redact_text "$word")
+        fi
+        printf -v word '%q' "$word"
+        said+="${said:+ }${word//'\[redacted\]'/[redacted]}"
+    done
+    printf '%s' "$said"
+}
+
+# redact_stream [-u]: the same for known values and what REDACT_RULES hides, as a filter; -u passes each line on at once, which
+# costs a read per byte. The values are given to sed by a file descriptor: an argument would show them to everybody.
+redact_stream() { sed "$@" -E -f <(redact_script); }
+
+# redact_stacks: redact_stream for collapsed stacks: their last column is a weight, and no secret though it may equal one.
+redact_stacks() {
+    sed -E -f <(
+        # The weight is held while the stack is looked at.
+        printf '%s\n' 'h' '/ [0-9.]+$/!s#.*##' 's#^.* ##' 'x' 's# [0-9.]+$##'
+        redact_script
+        printf '%s\n' 'G' 's#\n$##' 's#\n# #'
     )
+}
+
+redact_script() {
+    local s
+    printf '%s\n' "$REDACT_RULES"
+    for s in "${SECRETS[@]}"; do
+        if [[ $s =~ ^[0-9]+$ ]]; then
+            printf 's#(^|[^0-9.])%s($|[^0-9.])#\\1[redacted]\\2#g\n' "$s"
+            continue
+        fi
+        printf 's#%s#[redacted]#g\n' "$(sed 's/[][\\.^$*+?(){}|#/]/\\&/g' <<<"$s")"
+    done
 }
 
 # run_bench_file: the table of `make bench-helpers`, which is no run.

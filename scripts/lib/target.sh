@@ -88,9 +88,9 @@ workspace_hash() {
 # target_launch [ARGUMENT…]: the loader under procrun: PROCRUN (pid), LOADER_PID and LOADER_START. What it prints goes
 # to log/loader.log without secrets.
 target_launch() {
-    local found deadline=60
+    local found words deadline=60
     secrets_collect
-    run_set command "$(printf '%q ' "${LOADER_CMD[@]}" "${LOADER_ARGS[@]}" "$@")"
+    run_set command "$(redact_words "${LOADER_CMD[@]}" "${LOADER_ARGS[@]}" "$@")"
     exec {LOG_FD}> >(
         trap '' INT TERM HUP
         redact_stream -u >"$RUN/log/loader.log" || say "log/loader.log is not complete. Is the disk full?"
@@ -111,7 +111,9 @@ target_launch() {
         return 0
     fi
     if alive "$PROCRUN"; then
-        die 3 loader-not-found "no loader appeared in $deadline s below '${LOADER_CMD[*]}': $(tail -n 1 "$RUN/log/pidfind.log")"
+        # Kept in the run folder too.
+        words=$(redact_words "${LOADER_CMD[@]}")
+        die 3 loader-not-found "no loader appeared in $deadline s below '$words': $(tail -n 1 "$RUN/log/pidfind.log")"
     fi
     target_wait
     die "$((LOADER_STATUS ? LOADER_STATUS : 3))" loader-ended-early "the loader ended before it could be found (exit status $LOADER_STATUS): $(loader_last_words)"
@@ -165,6 +167,10 @@ target_find_several() {
 target_attach() {
     WORKSPACE_DIR=$(workspace_of "$LOADER_PID")
     secrets_collect "$WORKSPACE_DIR/config.yaml" "$WORKSPACE_DIR/.env"
+    # Its words one by one where they can still be read: quoted, they do not show where a value ends.
+    local words=()
+    { mapfile -d '' -t words <"/proc/$LOADER_PID/cmdline"; } 2>/dev/null || :
+    ((${#words[@]} == 0)) || LOADER_WORDS=$(redact_words "${words[@]}")
     run_set attached attached pid "$LOADER_PID" command "$LOADER_WORDS"
 }
 

@@ -29,7 +29,7 @@ wall_render() {
     local view
     # Without pysample's header lines, which other readers of collapsed stacks do not know; raw/ has them.
     for view in wall tasks threads; do
-        [[ ! -s $RUN/raw/$view.folded ]] || sed '/^#/d' "$RUN/raw/$view.folded" | shorten_imports | redact_stream >"$RUN/$view.folded"
+        [[ ! -s $RUN/raw/$view.folded ]] || sed '/^#/d' "$RUN/raw/$view.folded" | shorten_imports | redact_stacks >"$RUN/$view.folded"
     done
     if [[ -s $RUN/wall.folded ]]; then
         mv "$RUN/wall.folded" "$RUN/profile.folded"

@@ -147,6 +147,101 @@ c [redacted] d
 plain t0ken"
 }
 
+@test "a secret with blanks is hidden whole, however it is quoted" {
+    local given said
+    while IFS=$'\t' read -r given said; do
+        GIVEN=$given run -0 with_run 'redact_text "$GIVEN"'
+        equal "$output" "$said" "$given"
+    done <<'X'
+x --api-key correct\ horse\ battery --force	x --api-key [redacted] --force
+x --api-key 'correct horse battery' --force	x --api-key [redacted] --force
+x --api-key "correct \" horse" --force	x --api-key [redacted] --force
+x --api-key 'it'\''s a horse' --force	x --api-key [redacted] --force
+x --api-key $'it\'s a\nhorse' --force	x --api-key [redacted] --force
+x --api-key=correct\ horse --force	x --api-key=[redacted] --force
+x '--api-key=correct horse' --force	x '--api-key=[redacted]' --force
+x "API_KEY=correct horse" --force	x "API_KEY=[redacted]" --force
+OPENAI_API_KEY=first\ second third	OPENAI_API_KEY=[redacted] third
+x --api-key 'unclosed --force	x --api-key [redacted] --force
+x --api-key [redacted] --force	x --api-key [redacted] --force
+X
+}
+
+@test "the user part of a URL is hidden whole, and so are the credentials of a header" {
+    local given said
+    while IFS=$'\t' read -r given said; do
+        GIVEN=$given run -0 with_run 'redact_text "$GIVEN"'
+        equal "$output" "$said" "$given"
+        GIVEN=$given run -0 with_run 'redact_stream <<<"$GIVEN"'
+        equal "$output" "$said" "$given, as a stream"
+    done <<'X'
+http://user:p@ss@host/	http://[redacted]@host/
+http://user:pa/ss@host/x	http://[redacted]@host/x
+http://user:/pass@host/	http://[redacted]@host/
+http://user:12pa/ss@host/	http://[redacted]@host/
+postgres://u:p w@h/	postgres://[redacted]@h/
+x postgres://u:p\ w@h/ y	x postgres://[redacted]@h/ y
+https://t0ken@host/	https://[redacted]@host/
+Authorization: Bearer abc.def-1	Authorization: Bearer [redacted]
+-H Authorization:\ Bearer\ abc --x	-H Authorization:\ Bearer\ [redacted] --x
+-H 'authorization: Basic dXNlcjpwYXNz' --x	-H 'authorization: Basic [redacted]' --x
+sent Bearer eyJhbGciOi1.x_y, got 401	sent Bearer [redacted], got 401
+X
+}
+
+@test "plain text is not taken for secrets" {
+    local given
+    while IFS= read -r given; do
+        GIVEN=$given run -0 with_run 'redact_text "$GIVEN"'
+        equal "$output" "$given"
+        GIVEN=$given run -0 with_run 'redact_stream <<<"$GIVEN"'
+        equal "$output" "$given" "$given, as a stream"
+    done <<'X'
+http://localhost:6333/collections/a@b
+http://localhost:6333: refused, mail me@example.org
+http://localhost:6333, http://localhost:6334 and me@example.org
+http://localhost:6333 and me@example.org
+http://[::1]:6333/a@b
+https://example.org/@user/post
+https://example.org: it says 'mail me@example.org'
+python -m x ingest --workspace /a\ b --force
+a turn-key solution
+the Bearer token is missing
+Bearer authentication
+X
+}
+
+@test "a command line is quoted, and each of its words is hidden whole" {
+    export MY_TOKEN="it's a \$ecret"
+    run -0 with_run 'secrets_collect; redact_words x --api-key "correct horse battery" --Token=$'"'a b\\nc'"' "DB_PASSWORD=a b" "http://u:p@s/s w@h/?q" \
+        --url=pg://u:12/34@h pg://u:12x/34@h -H "Authorization: Bearer abc" "say $MY_TOKEN" "two words" ""'
+    equal "$output" "x --api-key [redacted] --Token=[redacted] DB_PASSWORD=[redacted] http://[redacted]@h/\\?q --url=pg://u:12/34@h pg://[redacted]@h -H Authorization:\\ Bearer\\ [redacted] say\\ [redacted] two\\ words ''"
+    # Once more, as the manifest does.
+    run -0 with_run 'said=$(redact_words x --api-key "correct horse battery" "two words" --force); run_set command "$said"; run_get command'
+    equal "$output" 'x --api-key [redacted] two\ words --force'
+}
+
+@test "the manifest of a loader that runs already hides a secret with blanks whole" {
+    local pid
+    bash -c 'sleep 60; :' x --api-key 'correct horse battery' --force 3>&- &
+    pid=$!
+    run -0 with_run '. "$ROOT/scripts/lib/target.sh"; LOADER_PID='"$pid"'; LOADER_WORDS="x --api-key '"'correct horse battery'"'"; target_attach; run_get command'
+    pkill -P "$pid" || :
+    wait "$pid" || :
+    matches "$output" ' x --api-key \[redacted\] --force$'
+}
+
+@test "the weight of a stack is no secret, though it equals one" {
+    export DB_PASSWORD=123456 MY_TOKEN=t0ken-value
+    run -0 with_run 'secrets_collect; printf "%s\n" "a;b 123456" "a;c 7" "a;login 123456 t0ken-value 123456" "123456" "t0ken-value;http://u:p@h/ 1.5" "no weight" "" | redact_stacks'
+    equal "$output" 'a;b 123456
+a;c 7
+a;login [redacted] [redacted] 123456
+[redacted]
+[redacted];http://[redacted]@h/ 1.5
+no weight'
+}
+
 @test "a temporary folder whose script was killed is removed by the next one, and no other is" {
     export TMPDIR=$BATS_TEST_TMPDIR
     tmp() { bash -c '. "$ROOT/scripts/lib/common.sh"; make_tmp; echo "$TMP"; '"$1" tmp; }
