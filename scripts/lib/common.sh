@@ -18,12 +18,16 @@ say() {
     printf '%s: %s\n' "$SELF" "$*" >&2
 }
 
-# note ID TEXT…: a warning, explained under its id in docs/troubleshooting.md. Kept in the run folder too.
+# note ID TEXT…: a warning, explained under its id in docs/troubleshooting.md. Kept in the run folder too, once, by the script
+# that makes or remakes it (NOTES_KEPT): one that only reads a run leaves no word in it.
+NOTES_KEPT=
 note() {
-    local id=$1
-    shift
-    say "[$id] $*"
-    if [[ -e ${RUN-}/raw/notes.md && $RUN == /* ]]; then printf -- '* **%s** %s\n' "$id" "$*" >>"$RUN/raw/notes.md" || :; fi
+    local line kept='' file=${RUN-}/raw/notes.md
+    printf -v line -- '* **%s** %s' "$1" "${*:2}"
+    say "[$1] ${*:2}"
+    if [[ -z $NOTES_KEPT || ! -e $file ]]; then return 0; fi
+    { IFS= read -rd '' kept <"$file"; } 2>/dev/null || :
+    [[ $'\n'$kept == *$'\n'"$line"$'\n'* ]] || { printf '%s\n' "$line" >>"$file"; } 2>/dev/null || :
 }
 
 # die STATUS ID TEXT… : the text says what, why and the next step. 2 = the user's words, 3 = could not be done.

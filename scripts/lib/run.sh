@@ -20,6 +20,7 @@ run_new() {
     RUN=$RESULTS/$name
     mkdir "$RUN/raw" "$RUN/log" && : >"$RUN/raw/notes.md" ||
         die 3 results-unwritable "cannot write to $RUN. Is the disk full?"
+    NOTES_KEPT=1
     at_exit run_close
     run_set target "$1" started "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" state running script_pid $$ script_start "$own_start"
 }

@@ -165,3 +165,43 @@ plain t0ken"
     [[ -d $ns-$live-$start.alive && -d $TMPDIR/qlp-1-${dead#"$ns-"} && -d $ns-x-y.z && -L $dead.link && -d $BATS_TEST_TMPDIR/kept ]] ||
         fail "removed: $(ls "$TMPDIR")"
 }
+
+@test "a note stands once in the run that it is of, and is no error where it cannot be written" {
+    run -0 --separate-stderr with_run 'note some-id "some words"; note some-id "some words"; note other-id "some words"; cat "$RUN/raw/notes.md"'
+    equal "$output" $'* **some-id** some words\n* **other-id** some words'
+    equal "$stderr" $'demo: [some-id] some words\ndemo: [some-id] some words\ndemo: [other-id] some words'
+    run -0 --separate-stderr with_run 'rm "$RUN/raw/notes.md"; mkdir "$RUN/raw/notes.md"; note some-id "some words"'
+    equal "$stderr" 'demo: [some-id] some words'
+}
+
+# a_run NAME JQ: a folder of a profile with one note of its own.
+a_run() {
+    mkdir -p "$RESULTS/$1/raw" "$RESULTS/$1/log"
+    jq -n "$2" >"$RESULTS/$1/run.json"
+    printf 'main (app.py:3);chunk (text/chunk.py:7) 30\n' >"$RESULTS/$1/profile.folded"
+    printf '* **own** of the run\n' >"$RESULTS/$1/raw/notes.md"
+}
+
+@test "a command that only reads a run leaves no note in it, and a report made twice has its notes once" {
+    local start
+    start=$(bash -c '. "$ROOT/scripts/lib/common.sh"; process_start "$1"' x "$$")
+    a_run goes-on "{target: \"profile-wall\", state: \"running\", script_pid: $$, script_start: $start}"
+    RUN=goes-on run -3 "$ROOT/scripts/report"
+    matches "$output" 'run-goes-on'
+    equal "$(<"$RESULTS/goes-on/raw/notes.md")" '* **own** of the run'
+
+    a_run good '{target: "profile-pyspy", state: "done"}'
+    RUN=good FORMAT=x run -2 "$ROOT/scripts/export"
+    BASE=good CAND=good run -2 "$ROOT/scripts/compare"
+    matches "$output" 'compare-different'
+    equal "$(<"$RESULTS/good/raw/notes.md")" '* **own** of the run'
+
+    # No stack was sampled.
+    a_run failed '{target: "profile-pyspy", state: "failed"}'
+    RUN=failed run -3 "$ROOT/scripts/report"
+    equal "$(grep -c no-samples "$RESULTS/failed/raw/notes.md")" 1
+    RUN=failed run -3 "$ROOT/scripts/report"
+    equal "$(grep -c no-samples "$RESULTS/failed/raw/notes.md")" 1
+    equal "$(sort "$RESULTS/failed/raw/notes.md" | uniq -d)" ''
+    equal "$(head -n 1 "$RESULTS/failed/raw/notes.md")" '* **own** of the run'
+}
