@@ -19,7 +19,7 @@ compare_open() {
     FACT[$2.chunks_per_s]=$(ratio "${FACT[$2.chunks]}" "${FACT[$2.wall_s]}")
     FACT[$2.busy_pct]=$(awk -v q="${FACT[$2.run_queue_s]}" -v c="${FACT[$2.cpu_s]}" 'BEGIN { if (q == "n/a" || c == "n/a" || c <= 0) print "n/a"; else printf "%.0f", 100 * q / c }')
     folded=$RUN/profile.folded
-    [[ -s $folded ]] || die 3 no-samples "$1 has no stacks to compare (profile.folded is empty)"
+    [[ -s $folded ]] || die 3 no-samples "$1 has no stacks to compare (profile.folded is empty). Try: make report RUN=$RUN"
     if [[ $2 == base ]]; then BASE_RUN=$RUN; else CAND_RUN=$RUN; fi
 }
 
