@@ -65,11 +65,12 @@ help_if_asked() {
 
 # ---- options: one table, scripts/options.tsv ----------------------------------------------------------------------
 
-# Gives every option of the table that is not set its default, and checks those that have a form.
+# Gives every option of the table that is not set its default, and checks those that have a form, FORM or FORM:LEAST:MOST.
 options_load() {
-    local name default form targets
+    local name default form targets least most
     while IFS=$'\t' read -r name default form targets _; do
         [[ $name == \#* ]] && continue
+        IFS=: read -r form least most <<<"$form"
         if [[ -z ${!name-} ]]; then
             [[ $default == - ]] && default=
             printf -v "$name" "%s" "$default"
@@ -79,17 +80,29 @@ options_load() {
             count) [[ ${!name} =~ ^[0-9]{0,9}$ ]] || die 2 bad-option "$name: not a whole number: '${!name}'" ;;
             Hz) [[ ${!name} =~ ^[1-9][0-9]{0,3}$ ]] || die 2 bad-option "$name: not a rate from 1 to 9999 Hz: '${!name}'" ;;
             s | ms) [[ ${!name} =~ ^[0-9]{0,7}(\.[0-9]+)?$ ]] || die 2 bad-option "$name: not a number of $form: '${!name}'" ;;
+            pid) [[ ${!name} =~ ^(find)?$ ]] || is_pid "${!name}" || die 2 bad-option "$name: not a process id (1 to $PID_MAX), nor 'find': '${!name}'" ;;
         esac
         if [[ $name == DURATION && -n $DURATION && $DURATION != *[1-9]* ]]; then
             die 2 bad-option "DURATION: nothing is sampled in '$DURATION' s. Leave it empty to sample until the loader ends"
         fi
+        if [[ -n ${!name} && -n $least && ${!name} != "$default" ]] && ! in_range "${!name}" "$least" "$most"; then
+            [[ $form != count ]] || form=
+            die 2 bad-option "$name: not ${most:+from }$least${most:+ to $most}${form:+ $form}$([[ -n $most ]] || printf ' or more'): '${!name}'"
+        fi
     done <"$ROOT/scripts/options.tsv"
 }
+
+# The kernel's largest.
+PID_MAX=4194304
+is_pid() { [[ $1 =~ ^[1-9][0-9]{0,6}$ ]] && (($1 <= PID_MAX)); }
+
+# in_range NUMBER LEAST MOST: an empty MOST is none.
+in_range() { awk -v v="$1" -v a="$2" -v b="$3" 'BEGIN { exit !(v + 0 >= a + 0 && (b == "" || v + 0 <= b + 0)) }'; }
 
 # options_table TARGET: the rows of the table that belong to a target, for --help and `make help`.
 options_table() {
     awk -F '\t' -v target="$1" '!/^#/ && (" " $4 " ") ~ (" " target " ") {
-        printf "    %-14s %-9s %s%s\n", $1, ($2 == "-" ? "" : $2), $5, ($3 ~ /^(Hz|s|ms)$/ ? " (" $3 ")" : "")
+        printf "    %-14s %-9s %s%s\n", $1, ($2 == "-" ? "" : $2), $5, ($3 ~ /^(Hz|s|ms)(:|$)/ ? " (" substr($3, 1, index($3 ":", ":") - 1) ")" : "")
     }' "$ROOT/scripts/options.tsv"
 }
 

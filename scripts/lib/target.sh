@@ -18,7 +18,6 @@ target_check() {
     if [[ -n $PID ]]; then
         [[ -z $WORKSPACE$LOADER ]] ||
             die 2 bad-option "PID attaches to a loader that runs; WORKSPACE and LOADER launch one. Give one of the two"
-        [[ $PID == find || $PID =~ ^[1-9][0-9]*$ ]] || die 2 bad-option "PID: not a process id, nor 'find': '$PID'"
         return 0
     fi
     words_of ARGS
