@@ -9,7 +9,7 @@ BUSY_PCT=20
 declare -A FACT
 compare_open() {
     local key folded
-    run_open "$1"
+    run_open "$1" "${2^^}"
     for key in target state stopped exit_status off_cpu idle native gil wall_s cpu_s chunks documents workspace_sha256 sample_interval_s; do
         FACT[$2.$key]=$(run_get "$key")
     done

@@ -205,3 +205,48 @@ a_run() {
     equal "$(sort "$RESULTS/failed/raw/notes.md" | uniq -d)" ''
     equal "$(head -n 1 "$RESULTS/failed/raw/notes.md")" '* **own** of the run'
 }
+
+@test "a run that is not there is named by the option that asked for it" {
+    a_run good '{target: "profile-pyspy", state: "done"}'
+    BASE=nope CAND=good run -2 "$ROOT/scripts/compare"
+    matches "$output" "no-run. BASE: no run folder 'nope'"
+    BASE=good CAND=nope run -2 "$ROOT/scripts/compare"
+    matches "$output" "no-run. CAND: no run folder 'nope'"
+    RUN=nope run -2 "$ROOT/scripts/report"
+    matches "$output" "no-run. RUN: no run folder 'nope'"
+}
+
+@test "a manifest that is empty or damaged is exit 3 and named" {
+    local text
+    a_run bad '{}'
+    for text in '' '{"target": "profile-py' '[]'; do
+        printf '%s' "$text" >"$RESULTS/bad/run.json"
+        RUN=bad run -3 "$ROOT/scripts/report"
+        equal "${lines[-1]}" "report: [manifest-unreadable] RUN: $RESULTS/bad/run.json cannot be read, is empty or damaged: nothing says what was run. Name another run: ls $RESULTS"
+        RUN=bad run -3 "$ROOT/scripts/export"
+        matches "$output" 'manifest-unreadable'
+        BASE=bad CAND=bad run -3 "$ROOT/scripts/compare"
+        matches "$output" 'manifest-unreadable. BASE: '
+    done
+}
+
+@test "a report is made of a folder that lacks log/ and raw/, and refused where it cannot be written" {
+    a_run part '{target: "profile-pyspy", state: "done"}'
+    rm -r "$RESULTS/part/log" "$RESULTS/part/raw"
+    # There is nothing to draw.
+    RUN=part run -3 "$ROOT/scripts/report"
+    matches "$output" 'no-samples'
+    [[ ! $output =~ 'line '[0-9]+: ]] || fail 'a word of bash'
+    [[ -s $RESULTS/part/summary.md ]] || fail 'no summary'
+    run -3 own_mounts bash -c '
+        mount --bind "$RESULTS/part" "$RESULTS/part" && mount -o remount,bind,ro "$RESULTS/part"
+        RUN=part "$ROOT/scripts/report"'
+    matches "${lines[-1]}" 'report: \[results-unwritable\] cannot write to .*/part\. Copy the folder '
+}
+
+@test "a manifest without the right to write it says so, and a full disk is not blamed" {
+    run -3 own_mounts bash -c '
+        mkdir "$BATS_TEST_TMPDIR/ro" && mount --bind "$BATS_TEST_TMPDIR/ro" "$BATS_TEST_TMPDIR/ro" && mount -o remount,bind,ro "$BATS_TEST_TMPDIR/ro"
+        bash -c ". \"$ROOT/scripts/lib/common.sh\"; . \"$ROOT/scripts/lib/run.sh\"; RUN=$BATS_TEST_TMPDIR/ro; run_set a b" demo'
+    equal "$output" "demo: cannot write $BATS_TEST_TMPDIR/ro/run.json: no right to write to its folder"
+}
