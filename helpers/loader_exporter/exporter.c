@@ -210,14 +210,15 @@ void exporter_open(struct exporter *x, struct http_config *http) {
     x->gzip = gzip_new();
     x->http = http_open(http, &app);
     exporter_update(x);
+    /* Refused if it is another's: nothing is said to be served before. */
+    if (x->config->file_sd)
+        write_file_sd(x, scheme);
     for (size_t i = 0; i < http->addresses; i++) {
         address_print(&http->address[i], where, sizeof(where));
         warn("serving %s://%s%s", scheme, where, x->config->telemetry_path);
     }
     warn_of_open(http);
     address_print(&http->address[0], where, sizeof(where));
-    if (x->config->file_sd)
-        write_file_sd(x, scheme);
     if (x->config->ready_file)
         write_ready(x, where, scheme);
 }

@@ -18,12 +18,16 @@ say() {
     printf '%s: %s\n' "$SELF" "$*" >&2
 }
 
-# note ID TEXT…: a warning, explained under its id in docs/troubleshooting.md. Kept in the run folder too.
+# note ID TEXT…: a warning, explained under its id in docs/troubleshooting.md. Kept in the run folder too, once, by the script
+# that makes or remakes it (NOTES_KEPT): one that only reads a run leaves no word in it.
+NOTES_KEPT=
 note() {
-    local id=$1
-    shift
-    say "[$id] $*"
-    if [[ -e ${RUN-}/raw/notes.md && $RUN == /* ]]; then printf -- '* **%s** %s\n' "$id" "$*" >>"$RUN/raw/notes.md" || :; fi
+    local line kept='' file=${RUN-}/raw/notes.md
+    printf -v line -- '* **%s** %s' "$1" "${*:2}"
+    say "[$1] ${*:2}"
+    if [[ -z $NOTES_KEPT || ! -e $file ]]; then return 0; fi
+    { IFS= read -rd '' kept <"$file"; } 2>/dev/null || :
+    [[ $'\n'$kept == *$'\n'"$line"$'\n'* ]] || { printf '%s\n' "$line" >>"$file"; } 2>/dev/null || :
 }
 
 # die STATUS ID TEXT… : the text says what, why and the next step. 2 = the user's words, 3 = could not be done.
@@ -61,11 +65,12 @@ help_if_asked() {
 
 # ---- options: one table, scripts/options.tsv ----------------------------------------------------------------------
 
-# Gives every option of the table that is not set its default, and checks those that have a form.
+# Gives every option of the table that is not set its default, and checks those that have a form, FORM or FORM:LEAST:MOST.
 options_load() {
-    local name default form targets
+    local name default form targets least most
     while IFS=$'\t' read -r name default form targets _; do
         [[ $name == \#* ]] && continue
+        IFS=: read -r form least most <<<"$form"
         if [[ -z ${!name-} ]]; then
             [[ $default == - ]] && default=
             printf -v "$name" "%s" "$default"
@@ -75,17 +80,29 @@ options_load() {
             count) [[ ${!name} =~ ^[0-9]{0,9}$ ]] || die 2 bad-option "$name: not a whole number: '${!name}'" ;;
             Hz) [[ ${!name} =~ ^[1-9][0-9]{0,3}$ ]] || die 2 bad-option "$name: not a rate from 1 to 9999 Hz: '${!name}'" ;;
             s | ms) [[ ${!name} =~ ^[0-9]{0,7}(\.[0-9]+)?$ ]] || die 2 bad-option "$name: not a number of $form: '${!name}'" ;;
+            pid) [[ ${!name} =~ ^(find)?$ ]] || is_pid "${!name}" || die 2 bad-option "$name: not a process id (1 to $PID_MAX), nor 'find': '${!name}'" ;;
         esac
         if [[ $name == DURATION && -n $DURATION && $DURATION != *[1-9]* ]]; then
             die 2 bad-option "DURATION: nothing is sampled in '$DURATION' s. Leave it empty to sample until the loader ends"
         fi
+        if [[ -n ${!name} && -n $least && ${!name} != "$default" ]] && ! in_range "${!name}" "$least" "$most"; then
+            [[ $form != count ]] || form=
+            die 2 bad-option "$name: not ${most:+from }$least${most:+ to $most}${form:+ $form}$([[ -n $most ]] || printf ' or more'): '${!name}'"
+        fi
     done <"$ROOT/scripts/options.tsv"
 }
+
+# The kernel's largest.
+PID_MAX=4194304
+is_pid() { [[ $1 =~ ^[1-9][0-9]{0,6}$ ]] && (($1 <= PID_MAX)); }
+
+# in_range NUMBER LEAST MOST: an empty MOST is none.
+in_range() { awk -v v="$1" -v a="$2" -v b="$3" 'BEGIN { exit !(v + 0 >= a + 0 && (b == "" || v + 0 <= b + 0)) }'; }
 
 # options_table TARGET: the rows of the table that belong to a target, for --help and `make help`.
 options_table() {
     awk -F '\t' -v target="$1" '!/^#/ && (" " $4 " ") ~ (" " target " ") {
-        printf "    %-14s %-9s %s%s\n", $1, ($2 == "-" ? "" : $2), $5, ($3 ~ /^(Hz|s|ms)$/ ? " (" $3 ")" : "")
+        printf "    %-14s %-9s %s%s\n", $1, ($2 == "-" ? "" : $2), $5, ($3 ~ /^(Hz|s|ms)(:|$)/ ? " (" substr($3, 1, index($3 ":", ":") - 1) ")" : "")
     }' "$ROOT/scripts/options.tsv"
 }
 

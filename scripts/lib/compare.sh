@@ -9,7 +9,7 @@ BUSY_PCT=20
 declare -A FACT
 compare_open() {
     local key folded
-    run_open "$1"
+    run_open "$1" "${2^^}"
     for key in target state stopped exit_status off_cpu idle native gil wall_s cpu_s chunks documents workspace_sha256 sample_interval_s; do
         FACT[$2.$key]=$(run_get "$key")
     done
@@ -19,7 +19,7 @@ compare_open() {
     FACT[$2.chunks_per_s]=$(ratio "${FACT[$2.chunks]}" "${FACT[$2.wall_s]}")
     FACT[$2.busy_pct]=$(awk -v q="${FACT[$2.run_queue_s]}" -v c="${FACT[$2.cpu_s]}" 'BEGIN { if (q == "n/a" || c == "n/a" || c <= 0) print "n/a"; else printf "%.0f", 100 * q / c }')
     folded=$RUN/profile.folded
-    [[ -s $folded ]] || die 3 no-samples "$1 has no stacks to compare (profile.folded is empty)"
+    [[ -s $folded ]] || die 3 no-samples "$1 has no stacks to compare (profile.folded is empty). Try: make report RUN=$RUN"
     if [[ $2 == base ]]; then BASE_RUN=$RUN; else CAND_RUN=$RUN; fi
 }
 

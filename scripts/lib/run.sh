@@ -20,6 +20,7 @@ run_new() {
     RUN=$RESULTS/$name
     mkdir "$RUN/raw" "$RUN/log" && : >"$RUN/raw/notes.md" ||
         die 3 results-unwritable "cannot write to $RUN. Is the disk full?"
+    NOTES_KEPT=1
     at_exit run_close
     run_set target "$1" started "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" state running script_pid $$ script_start "$own_start"
 }
@@ -74,8 +75,8 @@ run_set() {
             $ARGS.positional as $p | reduce range(0; $p | length; 2) as $i ($old;
                 .[$p[$i]] = ($p[$i + 1] | if test("^-?[0-9]+([.][0-9]+)?$") and ($p[$i] | IN($texts[]) | not) then tonumber else . end))
             ' --args -- "${pairs[@]}" >"$file.new" && mv "$file.new" "$file"
-    ) || {
-        say "cannot write $file. Is the disk full?"
+    ) 2>/dev/null || {
+        if [[ -w $RUN ]]; then say "cannot write $file. Is the disk full?"; else say "cannot write $file: no right to write to its folder"; fi
         exit 3
     }
 }
@@ -200,15 +201,17 @@ run_bench_file() {
     printf '%s/helpers.tsv' "$dir"
 }
 
-# run_open NAME: RUN is the folder of that name, below results/ or by its path.
+# run_open NAME [OPTION]: RUN is the folder of that name, below results/ or by its path. OPTION is what the name was given by.
 run_open() {
     local dir
     for dir in "$1" "${RESULTS:-$ROOT/results}/$1"; do
         if [[ -f $dir/run.json ]]; then
             RUN=$(cd "$dir" && pwd -P)
+            jq -es 'length == 1 and (.[0] | type == "object")' "$RUN/run.json" >/dev/null 2>&1 ||
+                die 3 manifest-unreadable "${2-RUN}: $RUN/run.json cannot be read, is empty or damaged: nothing says what was run. Name another run: ls ${RUN%/*}"
             return 0
         fi
     done
     RUN=
-    die 2 no-run "RUN: no run folder '$1' (a folder with run.json) in ${RESULTS:-$ROOT/results}. Try: ls results/"
+    die 2 no-run "${2-RUN}: no run folder '$1' (a folder with run.json) in ${RESULTS:-$ROOT/results}. Try: ls results/"
 }

@@ -18,7 +18,6 @@ target_check() {
     if [[ -n $PID ]]; then
         [[ -z $WORKSPACE$LOADER ]] ||
             die 2 bad-option "PID attaches to a loader that runs; WORKSPACE and LOADER launch one. Give one of the two"
-        [[ $PID == find || $PID =~ ^[1-9][0-9]*$ ]] || die 2 bad-option "PID: not a process id, nor 'find': '$PID'"
         return 0
     fi
     words_of ARGS
@@ -127,10 +126,14 @@ target_find() {
     if [[ $1 == find ]]; then
         target_find_several
         found=$(pidfind 2>&1) || status=$?
-    elif [[ $1 =~ ^[1-9][0-9]*$ ]]; then
-        found=$(pidfind --pid "$1" --wait 10s 2>&1) || status=$?
     else
-        die 2 bad-option "PID: not a process id, nor 'find': '$1'"
+        found=$(pidfind --pid "$1" 2>&1) || status=$?
+        # It may be a wrapper that has yet to start one.
+        if ((status)) && [[ -d /proc/$1 ]]; then
+            say "no loader at or below PID=$1 yet: looking for one for 10 s"
+            status=0
+            found=$(pidfind --pid "$1" --wait 10s 2>&1) || status=$?
+        fi
     fi
     if ((status)); then
         if [[ $1 == find && $found =~ pid\ ([0-9]+)\ looks\ like\ it\ but\ belongs\ to\ another\ user ]]; then

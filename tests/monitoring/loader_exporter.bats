@@ -617,7 +617,7 @@ sys.stdin.read()' --api-key hunter2-in-arguments <"$BATS_TEST_TMPDIR/in" >"$BATS
     start --multiproc-dir "$DIR" --file-sd "$sd"
     before=$(<"$sd")
     run -3 --separate-stderr timeout 20 loader_exporter --multiproc-dir "$DIR" --web.listen-address 127.0.0.1:0 --file-sd "$sd"
-    equal "${stderr_lines[-1]}" "loader_exporter: $sd: is the file of another exporter that runs ($ADDR): give this one a name of its own with --file-sd, in the same folder"
+    equal "$stderr" "loader_exporter: $sd: is the file of another exporter that runs ($ADDR): give this one a name of its own with --file-sd, in the same folder"
     equal "$(<"$sd")" "$before"
     equal "$(find "$BATS_TEST_TMPDIR" -name '.sd.json*')" ''
     # The lock of one that is killed is over, and a name that is a link or a FIFO holds nobody up.

@@ -73,3 +73,35 @@ pprof_says() {
     RUN=nowhere run -2 --separate-stderr "$ROOT/scripts/export"
     equal "$(find "$RESULTS" -name 'profile.pb*' -o -name '*.speedscope*')" ''
 }
+
+@test "a run without stacks gets the command that may make them" {
+    : >"$RESULTS/profile-wall/profile.folded"
+    RUN=profile-wall run -3 --separate-stderr "$ROOT/scripts/export"
+    matches "$stderr" "no-samples.*Try: make report RUN=.*/profile-wall\$"
+}
+
+@test "a folder that cannot be written is exit 3 with the next step, and no word of bash" {
+    run -3 --separate-stderr own_mounts bash -c '
+        mount --bind "$RESULTS/profile-wall" "$RESULTS/profile-wall" && mount -o remount,bind,ro "$RESULTS/profile-wall"
+        RUN=profile-wall FORMAT=pprof "$ROOT/scripts/export"'
+    matches "$stderr" '^export: \[results-unwritable\] cannot write to .*: no right to\. Copy the folder .*RUN$'
+    equal "${#stderr_lines[@]}" 1
+    # What is there already needs no writing.
+    run -0 own_mounts bash -c '
+        mount --bind "$RESULTS/profile-wall" "$RESULTS/profile-wall" && mount -o remount,bind,ro "$RESULTS/profile-wall"
+        RUN=profile-wall FORMAT=collapsed "$ROOT/scripts/export"'
+}
+
+@test "a full disk is exit 3, and leaves nothing half-written" {
+    run -0 --separate-stderr own_mounts bash -c '
+        mkdir "$BATS_TEST_TMPDIR/full" && mount -t tmpfs -o size=64k tmpfs "$BATS_TEST_TMPDIR/full"
+        cp -r "$RESULTS/profile-wall" "$BATS_TEST_TMPDIR/full"
+        head -c 1M /dev/zero >"$BATS_TEST_TMPDIR/full/fill" 2>/dev/null
+        for format in pprof speedscope; do
+            RUN=$BATS_TEST_TMPDIR/full/profile-wall FORMAT=$format "$ROOT/scripts/export"
+            echo "status $?"
+        done
+        ls "$BATS_TEST_TMPDIR/full/profile-wall"'
+    equal "$output" $'status 3\nstatus 3\nprofile.folded\nraw\nrun.json'
+    matches "$stderr" 'export: \[export-failed\] .*profile\.pb\.gz was not made \(see above\)\. If the disk is full: copy'
+}

@@ -66,6 +66,27 @@ load ../lib/common
     [[ ! -e $RESULTS ]]
 }
 
+@test "a value out of the range of what it is for exits 2 at once, and names the range" {
+    local wrong
+    export RESULTS=$BATS_TEST_TMPDIR/results
+    while IFS='|' read -r wrong says; do
+        run -2 env "$wrong" "$ROOT/scripts/metrics"
+        equal "$output" "metrics: [bad-option] ${wrong%%=*}: not $says: '${wrong#*=}'"
+    done <<'X'
+DURATION=0.0001|0.001 s or more
+LINGER=9999999|from 0 to 2592000 s
+LINGER=2592000.5|from 0 to 2592000 s
+BATCH_SIZE=0|1 or more
+ROUNDS=00|1 or more
+PID=99999999|a process id (1 to 4194304), nor 'find'
+PID=4194305|a process id (1 to 4194304), nor 'find'
+PID=0|a process id (1 to 4194304), nor 'find'
+X
+    [[ ! -e $RESULTS ]]
+    run -0 env LINGER=2592000 DURATION=0.001 BATCH_SIZE=1 PID=4194304 bash -c '. "$ROOT/scripts/lib/common.sh"; options_load; echo "$LINGER $DURATION $BATCH_SIZE $PID"' x
+    equal "$output" '2592000 0.001 1 4194304'
+}
+
 @test "a wrong word leaves no run folder, and latest where it was, for every target that launches" {
     local target wrong
     export RESULTS=$BATS_TEST_TMPDIR/results

@@ -260,3 +260,88 @@ no weight'
     [[ -d $ns-$live-$start.alive && -d $TMPDIR/qlp-1-${dead#"$ns-"} && -d $ns-x-y.z && -L $dead.link && -d $BATS_TEST_TMPDIR/kept ]] ||
         fail "removed: $(ls "$TMPDIR")"
 }
+
+@test "a note stands once in the run that it is of, and is no error where it cannot be written" {
+    run -0 --separate-stderr with_run 'note some-id "some words"; note some-id "some words"; note other-id "some words"; cat "$RUN/raw/notes.md"'
+    equal "$output" $'* **some-id** some words\n* **other-id** some words'
+    equal "$stderr" $'demo: [some-id] some words\ndemo: [some-id] some words\ndemo: [other-id] some words'
+    run -0 --separate-stderr with_run 'rm "$RUN/raw/notes.md"; mkdir "$RUN/raw/notes.md"; note some-id "some words"'
+    equal "$stderr" 'demo: [some-id] some words'
+}
+
+# a_run NAME JQ: a folder of a profile with one note of its own.
+a_run() {
+    mkdir -p "$RESULTS/$1/raw" "$RESULTS/$1/log"
+    jq -n "$2" >"$RESULTS/$1/run.json"
+    printf 'main (app.py:3);chunk (text/chunk.py:7) 30\n' >"$RESULTS/$1/profile.folded"
+    printf '* **own** of the run\n' >"$RESULTS/$1/raw/notes.md"
+}
+
+@test "a command that only reads a run leaves no note in it, and a report made twice has its notes once" {
+    local start
+    start=$(bash -c '. "$ROOT/scripts/lib/common.sh"; process_start "$1"' x "$$")
+    a_run goes-on "{target: \"profile-wall\", state: \"running\", script_pid: $$, script_start: $start}"
+    RUN=goes-on run -3 "$ROOT/scripts/report"
+    matches "$output" 'run-goes-on'
+    equal "$(<"$RESULTS/goes-on/raw/notes.md")" '* **own** of the run'
+
+    a_run good '{target: "profile-pyspy", state: "done"}'
+    RUN=good FORMAT=x run -2 "$ROOT/scripts/export"
+    BASE=good CAND=good run -2 "$ROOT/scripts/compare"
+    matches "$output" 'compare-different'
+    equal "$(<"$RESULTS/good/raw/notes.md")" '* **own** of the run'
+
+    # No stack was sampled.
+    a_run failed '{target: "profile-pyspy", state: "failed"}'
+    RUN=failed run -3 "$ROOT/scripts/report"
+    equal "$(grep -c no-samples "$RESULTS/failed/raw/notes.md")" 1
+    RUN=failed run -3 "$ROOT/scripts/report"
+    equal "$(grep -c no-samples "$RESULTS/failed/raw/notes.md")" 1
+    equal "$(sort "$RESULTS/failed/raw/notes.md" | uniq -d)" ''
+    equal "$(head -n 1 "$RESULTS/failed/raw/notes.md")" '* **own** of the run'
+}
+
+@test "a run that is not there is named by the option that asked for it" {
+    a_run good '{target: "profile-pyspy", state: "done"}'
+    BASE=nope CAND=good run -2 "$ROOT/scripts/compare"
+    matches "$output" "no-run. BASE: no run folder 'nope'"
+    BASE=good CAND=nope run -2 "$ROOT/scripts/compare"
+    matches "$output" "no-run. CAND: no run folder 'nope'"
+    RUN=nope run -2 "$ROOT/scripts/report"
+    matches "$output" "no-run. RUN: no run folder 'nope'"
+}
+
+@test "a manifest that is empty or damaged is exit 3 and named" {
+    local text
+    a_run bad '{}'
+    for text in '' '{"target": "profile-py' '[]'; do
+        printf '%s' "$text" >"$RESULTS/bad/run.json"
+        RUN=bad run -3 "$ROOT/scripts/report"
+        equal "${lines[-1]}" "report: [manifest-unreadable] RUN: $RESULTS/bad/run.json cannot be read, is empty or damaged: nothing says what was run. Name another run: ls $RESULTS"
+        RUN=bad run -3 "$ROOT/scripts/export"
+        matches "$output" 'manifest-unreadable'
+        BASE=bad CAND=bad run -3 "$ROOT/scripts/compare"
+        matches "$output" 'manifest-unreadable. BASE: '
+    done
+}
+
+@test "a report is made of a folder that lacks log/ and raw/, and refused where it cannot be written" {
+    a_run part '{target: "profile-pyspy", state: "done"}'
+    rm -r "$RESULTS/part/log" "$RESULTS/part/raw"
+    # There is nothing to draw.
+    RUN=part run -3 "$ROOT/scripts/report"
+    matches "$output" 'no-samples'
+    [[ ! $output =~ 'line '[0-9]+: ]] || fail 'a word of bash'
+    [[ -s $RESULTS/part/summary.md ]] || fail 'no summary'
+    run -3 own_mounts bash -c '
+        mount --bind "$RESULTS/part" "$RESULTS/part" && mount -o remount,bind,ro "$RESULTS/part"
+        RUN=part "$ROOT/scripts/report"'
+    matches "${lines[-1]}" 'report: \[results-unwritable\] cannot write to .*/part\. Copy the folder '
+}
+
+@test "a manifest without the right to write it says so, and a full disk is not blamed" {
+    run -3 own_mounts bash -c '
+        mkdir "$BATS_TEST_TMPDIR/ro" && mount --bind "$BATS_TEST_TMPDIR/ro" "$BATS_TEST_TMPDIR/ro" && mount -o remount,bind,ro "$BATS_TEST_TMPDIR/ro"
+        bash -c ". \"$ROOT/scripts/lib/common.sh\"; . \"$ROOT/scripts/lib/run.sh\"; RUN=$BATS_TEST_TMPDIR/ro; run_set a b" demo'
+    equal "$output" "demo: cannot write $BATS_TEST_TMPDIR/ro/run.json: no right to write to its folder"
+}

@@ -38,3 +38,16 @@ signal.signal(signal.SIGINT, interrupted)'
     equal "$status" 5
     ((SECONDS - began < 3))
 }
+
+@test "an attach that has to wait for a loader says so, and one that finds it at once does not" {
+    find_below() {
+        run --separate-stderr bash -c '. "$ROOT/scripts/lib/common.sh"; . "$ROOT/scripts/lib/target.sh"
+            pidfind() { [[ $* == *--wait* || -n $THERE ]] && echo "7 8 loader ingest"; }
+            target_find $$; echo "$LOADER_PID $LOADER_START $LOADER_WORDS"' demo
+        equal "$status $output" '0 7 8 loader ingest'
+    }
+    THERE=1 find_below
+    equal "$stderr" ''
+    THERE='' find_below
+    matches "$stderr" '^demo: no loader at or below PID=[0-9]+ yet: looking for one for 10 s$'
+}
