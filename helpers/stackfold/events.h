@@ -13,7 +13,7 @@
 struct events_options {
     bool periods;     /* a sample weighs its period, and not 1 */
     const char *name; /* of the event that is wanted; NULL: all */
-    uint64_t since;   /* ns of the recording's clock: earlier samples of a perf.data are not wanted */
+    uint64_t since; /* ns of the recording's clock: earlier samples of a perf.data are not wanted */
 };
 
 struct event {

@@ -85,6 +85,10 @@ timeline() {
         note no-gnuplot "no timeline.svg: gnuplot is not installed. Run: sudo apt-get install gnuplot-nox"
         return 1
     }
+    [[ -s $RUN/samples.tsv ]] || {
+        note gnuplot-failed "no timeline.svg: there is no samples.tsv in $RUN"
+        return 1
+    }
     started=$(sed -n 's/^# started: *//p' "$RUN/samples.tsv" | head -n 1)
     [[ -e $RUN/raw/marks.tsv ]] || : >"$RUN/raw/marks.tsv"
     awk -F '\t' -v zero="${started:-0}" '{ printf "%.3f\t%s\n", ($1 - zero) / 1e9, $2 }' "$RUN/raw/marks.tsv" >"$RUN/raw/marks.rel.tsv"

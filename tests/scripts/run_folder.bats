@@ -293,6 +293,7 @@ a_run() {
 
     # No stack was sampled.
     a_run failed '{target: "profile-pyspy", state: "failed"}'
+    rm "$RESULTS/failed/profile.folded"
     RUN=failed run -3 "$ROOT/scripts/report"
     equal "$(grep -c no-samples "$RESULTS/failed/raw/notes.md")" 1
     RUN=failed run -3 "$ROOT/scripts/report"
@@ -328,9 +329,10 @@ a_run() {
 @test "a report is made of a folder that lacks log/ and raw/, and refused where it cannot be written" {
     a_run part '{target: "profile-pyspy", state: "done"}'
     rm -r "$RESULTS/part/log" "$RESULTS/part/raw"
-    # There is nothing to draw.
+    # There is nothing to draw over time.
     RUN=part run -3 "$ROOT/scripts/report"
-    matches "$output" 'no-samples'
+    matches "$output" 'no timeline.svg: there is no samples.tsv'
+    [[ -s $RESULTS/part/profile.svg ]] || fail 'no picture'
     [[ ! $output =~ 'line '[0-9]+: ]] || fail 'a word of bash'
     [[ -s $RESULTS/part/summary.md ]] || fail 'no summary'
     run -3 own_mounts bash -c '
