@@ -199,7 +199,7 @@ target_ends() {
     printf '#!/bin/sh\nexec /bin/date -d 2026-11-24T08:15:02Z "$@"\n' >"$fake/date"
     chmod +x "$fake/date"
     for n in one two; do
-        env PATH="$fake:$PATH" RESULTS="$BATS_TEST_TMPDIR/$n" "$ROOT/scripts/metrics" >/dev/null 2>"$BATS_TEST_TMPDIR/err.$n" </dev/null 3>&- &
+        env TEXTFILE= PATH="$fake:$PATH" RESULTS="$BATS_TEST_TMPDIR/$n" "$ROOT/scripts/metrics" >/dev/null 2>"$BATS_TEST_TMPDIR/err.$n" </dev/null 3>&- &
         pids+=("$!")
     done
     both() { (($(find "$FILE_SD" -name '*.json' | wc -l) == 2)); }
