@@ -3,15 +3,19 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "buf.h"
 #include "err.h"
 
 enum {
-    HOT = 8,       /* turns for which a page stays in the prefetch */
-    KEEP = 512,    /* samples after which an unused page is forgotten */
-    BATCH = 1024,  /* IOV_MAX */
+    HOT = 8,      /* turns for which a page stays in the prefetch */
+    KEEP = 512,   /* samples after which an unused page is forgotten */
+    EPOCH = 64,   /* turns after which what was used of a page is noted anew */
+    GRAIN = 64,   /* bytes: parts of pages begin and end at multiples */
+    GAP = 1024,   /* bytes between the parts of two neighbours that are read rather than left out */
+    BATCH = 1024, /* IOV_MAX */
     ADDR_BITS = 47 /* user addresses on x86-64 */
 };
 
@@ -22,7 +26,7 @@ static ssize_t read_process(struct mem *m, const struct iovec *local, unsigned l
 
 void mem_open(struct mem *m, pid_t pid) {
     *m = (struct mem){.pid = pid, .readv = read_process, .gen = 1, .hash_bits = 10, .cap = 256};
-    m->data = mmap(NULL, (size_t)MEM_PAGES_MAX * MEM_PAGE, PROT_READ | PROT_WRITE,
+    m->data = mmap(NULL, ((size_t)MEM_PAGES_MAX + 1) * MEM_PAGE, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (m->data == MAP_FAILED)
         die(EX_FAIL, "cannot reserve memory:");
@@ -36,7 +40,7 @@ void mem_open(struct mem *m, pid_t pid) {
 
 void mem_close(struct mem *m) {
     if (m->data)
-        (void)munmap(m->data, (size_t)MEM_PAGES_MAX * MEM_PAGE);
+        (void)munmap(m->data, ((size_t)MEM_PAGES_MAX + 1) * MEM_PAGE);
     free(m->pages);
     free(m->order);
     free(m->merge);
@@ -121,8 +125,8 @@ static void sweep(struct mem *m) {
 
 void mem_stale(struct mem *m) {
     m->gen++;
-    m->slots = 0;
-    m->last = NULL;
+    m->fill = MEM_PAGE; /* so that byte 0 of a page of which only the end is there lies in `data` */
+    memset(m->near, 0, sizeof(m->near));
 }
 
 void mem_begin(struct mem *m, uint64_t now) {
@@ -158,69 +162,109 @@ static void sort_pages(struct mem *m) {
     m->nsorted = m->norder;
 }
 
-/* Reads the pages of a batch into consecutive slots. One that cannot be read ends a transfer: it is
- * marked, and the transfer goes on behind it. */
+static bool within(struct mem_span s, size_t off, size_t len) {
+    return off >= s.lo && off + len <= s.hi;
+}
+
+static struct mem_span joined(struct mem_span a, struct mem_span b) {
+    if (a.hi == 0)
+        return b;
+    if (b.hi == 0)
+        return a;
+    return (struct mem_span){.lo = a.lo < b.lo ? a.lo : b.lo, .hi = a.hi > b.hi ? a.hi : b.hi};
+}
+
+static const struct mem_span whole = {.lo = 0, .hi = MEM_PAGE};
+
+static uint32_t span_len(struct mem_span s) {
+    return (uint32_t)(s.hi - s.lo);
+}
+
+/* What is read of a page: what was used of it lately, all of it where that is not known; `have`
+ * holds it until it is read. */
+static void plan(struct mem_page *p, struct mem_page *before) {
+    p->have = joined(p->now, p->past);
+    if (p->have.hi == 0)
+        p->have = whole;
+    /* One piece costs less than two with little between them. */
+    if (before && before->no + 1 == p->no && MEM_PAGE - before->have.hi + p->have.lo <= GAP) {
+        before->have.hi = MEM_PAGE;
+        p->have.lo = 0;
+    }
+}
+
+/* Reads the parts of these pages, as their `have` says. One that cannot be read ends a transfer: it
+ * is marked, and the transfer goes on behind it. */
 static void read_batch(struct mem *m, const uint32_t *batch, uint32_t n) {
+    const uint32_t end = (MEM_PAGES_MAX + 1) * (uint32_t)MEM_PAGE;
     uint32_t done = 0;
 
-    while (done < n && m->slots < MEM_PAGES_MAX) {
-        struct iovec local = {.iov_base = m->data + (size_t)m->slots * MEM_PAGE};
-        uint32_t runs = 0, want = n - done, got;
+    while (done < n && m->fill <= end - MEM_PAGE) {
+        struct iovec local = {.iov_base = m->data + m->fill};
+        uint32_t runs = 0, want = 0;
         ssize_t bytes;
 
-        if (want > MEM_PAGES_MAX - m->slots)
-            want = MEM_PAGES_MAX - m->slots;
-        for (uint32_t i = 0; i < want; i++) {
-            uint64_t addr = m->pages[batch[done + i]].no * MEM_PAGE;
+        for (; done + want < n && m->fill + local.iov_len <= end - MEM_PAGE; want++) {
+            const struct mem_page *p = &m->pages[batch[done + want]];
+            uint64_t addr = p->no * MEM_PAGE + p->have.lo;
             struct iovec *last = &m->remote[runs ? runs - 1 : 0];
 
             if (runs && (uint64_t)(uintptr_t)last->iov_base + last->iov_len == addr)
-                last->iov_len += MEM_PAGE;
+                last->iov_len += span_len(p->have);
             else
                 /* NOLINTNEXTLINE(performance-no-int-to-ptr): an address in the target */
-                m->remote[runs++] = (struct iovec){(void *)(uintptr_t)addr, MEM_PAGE};
+                m->remote[runs++] = (struct iovec){(void *)(uintptr_t)addr, span_len(p->have)};
+            local.iov_len += span_len(p->have);
         }
-        local.iov_len = (size_t)want * MEM_PAGE;
         bytes = m->readv(m, &local, 1, m->remote, runs);
         m->calls++;
         if (bytes < 0 && errno != EFAULT)
             m->error = errno;
-        got = bytes > 0 ? (uint32_t)((size_t)bytes / MEM_PAGE) : 0;
-        if (got > want)
-            got = want;
-        for (uint32_t i = 0; i < got; i++) {
-            struct mem_page *p = &m->pages[batch[done + i]];
+        for (; want > 0; want--, done++) {
+            struct mem_page *p = &m->pages[batch[done]];
 
             p->gen = m->gen;
-            p->bad = false;
-            p->slot = m->slots + i;
+            p->bad = bytes < (ssize_t)span_len(p->have);
+            if (p->bad)
+                break;
+            p->at = m->fill - p->have.lo;
+            m->fill += span_len(p->have);
+            bytes -= (ssize_t)span_len(p->have);
         }
-        m->slots += got;
-        done += got;
-        if (got < want) {
-            m->pages[batch[done]].gen = m->gen;
-            m->pages[batch[done]].bad = true;
+        if (want > 0)
             done++;
-        }
+    }
+}
+
+static void next_epoch(struct mem *m) {
+    for (uint32_t i = 0; i < m->npages; i++) {
+        m->pages[i].past = m->pages[i].now;
+        m->pages[i].now = (struct mem_span){0};
     }
 }
 
 void mem_prefetch(struct mem *m, enum mem_phase phase) {
+    struct mem_page *before = NULL;
     uint32_t n = 0;
 
     m->phase = phase;
     m->turns[phase]++;
-    m->last = NULL;
+    memset(m->near, 0, sizeof(m->near));
+    if (phase == MEM_THREADS && m->turns[phase] % EPOCH == 0)
+        next_epoch(m);
     sort_pages(m);
     for (uint32_t i = 0; i < m->norder; i++) {
-        const struct mem_page *p = &m->pages[m->order[i]];
+        struct mem_page *p = &m->pages[m->order[i]];
 
         if (p->gen == m->gen || p->bad || p->used[phase] == 0 ||
             m->turns[phase] - p->used[phase] > HOT)
             continue;
+        plan(p, before);
+        before = p;
         m->batch[n++] = m->order[i];
         if (n == BATCH) {
             read_batch(m, m->batch, n);
+            before = NULL;
             n = 0;
         }
     }
@@ -228,7 +272,33 @@ void mem_prefetch(struct mem *m, enum mem_phase phase) {
         read_batch(m, m->batch, n);
 }
 
-const uint8_t *mem_page_slow(struct mem *m, uint64_t no) {
+void mem_mark(struct mem *m) {
+    m->nlatest = 0;
+    m->marks++;
+    memset(m->near, 0, sizeof(m->near));
+}
+
+void mem_again(struct mem *m) {
+    mem_stale(m);
+    for (uint32_t i = 0; i < m->nlatest; i++)
+        plan(&m->pages[m->latest[i]], NULL);
+    read_batch(m, m->latest, m->nlatest);
+}
+
+/* Reads all of a page. What was there of it stays as it was: one object is not read twice. */
+static void read_whole(struct mem *m, struct mem_page *p) {
+    uint32_t index = (uint32_t)(p - m->pages), at = p->at;
+    struct mem_span old = p->gen == m->gen ? p->have : (struct mem_span){0};
+
+    p->have = whole;
+    p->bad = true; /* where there is no room */
+    p->gen = m->gen;
+    read_batch(m, &index, 1);
+    if (!p->bad && old.hi)
+        memcpy(m->data + p->at + old.lo, m->data + at + old.lo, span_len(old));
+}
+
+const uint8_t *mem_page_slow(struct mem *m, uint64_t no, size_t off, size_t len) {
     struct mem_page *p;
 
     if (no == 0 || no >> (ADDR_BITS - 12))
@@ -240,18 +310,25 @@ const uint8_t *mem_page_slow(struct mem *m, uint64_t no) {
         return NULL;
     p->used[m->phase] = m->turns[m->phase];
     p->sample = m->sample;
-    if (p->gen != m->gen) {
-        uint32_t index = (uint32_t)(p - m->pages);
-
-        if (m->slots >= MEM_PAGES_MAX)
-            return NULL;
-        read_batch(m, &index, 1);
+    if (p->noted != m->marks && m->nlatest < MEM_LATEST) {
+        p->noted = m->marks;
+        m->latest[m->nlatest++] = (uint32_t)(p - m->pages);
     }
-    if (p->bad || p->gen != m->gen)
+    if (!within(p->now, off, len))
+        p->now = joined(
+            p->now, (struct mem_span){.lo = (uint16_t)(off / GRAIN * GRAIN),
+                                      .hi = (uint16_t)((off + len + GRAIN - 1) / GRAIN * GRAIN)});
+    if (p->gen != m->gen || (!p->bad && !within(p->have, off, len)))
+        read_whole(m, p);
+    if (p->bad)
         return NULL;
-    m->last_no = no;
-    m->last = m->data + (size_t)p->slot * MEM_PAGE;
-    return m->last;
+    m->near[no % MEM_NEAR] = (struct mem_near){
+        .no = no,
+        .data = m->data + p->at,
+        .span = {.lo = p->have.lo > p->now.lo ? p->have.lo : p->now.lo,
+                 .hi = p->have.hi < p->now.hi ? p->have.hi : p->now.hi},
+    };
+    return m->data + p->at;
 }
 
 const uint8_t *mem_cross(struct mem *m, uint64_t addr, size_t len) {
@@ -261,11 +338,11 @@ const uint8_t *mem_cross(struct mem *m, uint64_t addr, size_t len) {
 
     if (len > MEM_SPAN_MAX)
         return NULL;
-    page = mem_page_slow(m, addr / MEM_PAGE);
+    page = mem_page_slow(m, addr / MEM_PAGE, addr % MEM_PAGE, first);
     if (!page)
         return NULL;
     memcpy(out, page + addr % MEM_PAGE, first);
-    page = mem_page_slow(m, addr / MEM_PAGE + 1);
+    page = mem_page_slow(m, addr / MEM_PAGE + 1, 0, len - first);
     if (!page)
         return NULL;
     memcpy(out + first, page, len - first);

@@ -169,13 +169,15 @@ static void keep_file(struct os *o, int *kept, int fd) {
 /* Reads a file of a thread, by the one that is kept open where there is one. */
 static ssize_t read_of(const struct os *o, const struct os_thread *t, int kept, const char *file,
                        char *text, size_t cap) {
-    int fd = kept >= 0 ? kept : open_of(o, t->host, file), error;
+    int fd = kept >= 0 ? kept : open_of(o, t->host, file);
     ssize_t n = fd >= 0 ? pread(fd, text, cap - 1, 0) : -1;
 
-    error = errno;
-    if (fd >= 0 && fd != kept)
+    if (fd >= 0 && fd != kept) {
+        int error = errno;
+
         (void)close(fd);
-    errno = error;
+        errno = error;
+    }
     if (n > 0)
         text[n] = '\0';
     return n;
@@ -254,16 +256,27 @@ void os_read_state(struct os *o, struct os_thread *t) {
         state_by_letter(o, t, t->call);
 }
 
+/* A decimal number, and the blank behind it. */
+static uint64_t take_number(const char **p) {
+    uint64_t v = 0;
+
+    for (; **p >= '0' && **p <= '9'; (*p)++)
+        v = v * 10 + (uint64_t)(**p - '0');
+    if (**p == ' ')
+        (*p)++;
+    return v;
+}
+
 bool os_read_sched(const struct os *o, struct os_thread *t) {
     char text[96];
     ssize_t n = read_of(o, t, t->fd_sched, "schedstat", text, sizeof(text));
-    char *p = text;
+    const char *p = text;
 
     if (n <= 0)
         return false;
-    (void)strtoull(p, &p, 10);
-    t->run_delay = strtoull(p, &p, 10);
-    t->switches = strtoull(p, &p, 10);
+    (void)take_number(&p);
+    t->run_delay = take_number(&p);
+    t->switches = take_number(&p);
     return t->switches != 0;
 }
 

@@ -71,6 +71,8 @@ enum name {
     NAMES
 };
 
+enum { TYPES_NEAR = 64 };
+
 struct type_info {
     uint64_t addr, name_addr, keys;
     uint32_t flags;
@@ -91,8 +93,9 @@ struct world {
     uint32_t *type_hash;
     uint32_t type_bits;
     uint64_t name_addr[NAMES];
-    uint64_t last_type;
-    uint32_t last_index;
+    uint32_t
+        near_type[TYPES_NEAR]; /* index + 1 of types asked for lately, by bits of the address */
+    uint32_t last_index;       /* of the type that was asked for last */
 };
 
 void world_open(struct world *w, struct mem *m, const struct layout *l);

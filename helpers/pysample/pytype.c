@@ -7,7 +7,8 @@
 
 enum {
     TYPES_MAX = 20000,
-    RECHECK_MS = 100, /* a freed heap type's address may come back as another type */
+    RECHECK_MS = 100,          /* a freed heap type's address may come back as another type */
+    RECHECK_STATIC_MS = 10000, /* a static one's cannot, were it not for extensions unloaded */
     BASES_MAX = 16,
     TYPE_DICT = 264,
 };
@@ -179,7 +180,7 @@ static bool fill_type(struct world *w, uint64_t addr, struct type_info *t) {
 
 static void forget_types(struct world *w) {
     w->ntypes = 0;
-    w->last_type = 0;
+    memset(w->near_type, 0, sizeof(w->near_type));
     memset(w->type_hash, 0, sizeof(*w->type_hash) << w->type_bits);
 }
 
@@ -201,34 +202,51 @@ static void grow_types(struct world *w) {
     }
 }
 
-const struct type_info *py_type_at(struct world *w, uint64_t type) {
-    uint32_t mask = (1U << w->type_bits) - 1;
-    uint32_t i = (uint32_t)((type * 0x9e3779b97f4a7c15ULL) >> (64 - w->type_bits));
-    struct type_info fresh, *t;
+static bool fresh_enough(const struct world *w, const struct type_info *t) {
+    return w->m->now_ms - t->checked <=
+           (t->flags & TYPE_FLAG_HEAP ? RECHECK_MS : RECHECK_STATIC_MS);
+}
 
-    if (type == w->last_type && type != 0)
-        return &w->types[w->last_index];
+/* Whether the entry still is the type at its address. Fills it anew where another took its place.
+ */
+static bool still_valid(struct world *w, struct type_info *t) {
+    struct type_info fresh;
+    uint64_t name_addr;
+
+    if (!mem_u64(w->m, t->addr + TYPE_NAME, &name_addr))
+        return false;
+    t->checked = w->m->now_ms;
+    if (name_addr == t->name_addr)
+        return true;
+    if (!fill_type(w, t->addr, &fresh))
+        return false;
+    fresh.kind = classify(w, &fresh);
+    fresh.uvloop = is_uvloop(w, &fresh);
+    *t = fresh;
+    return true;
+}
+
+static const struct type_info *found(struct world *w, uint32_t *near, uint32_t index) {
+    *near = index + 1;
+    w->last_index = index;
+    return &w->types[index];
+}
+
+const struct type_info *py_type_at(struct world *w, uint64_t type) {
+    uint32_t mask = (1U << w->type_bits) - 1, *near = &w->near_type[type / 32 % TYPES_NEAR];
+    uint32_t i = (uint32_t)((type * 0x9e3779b97f4a7c15ULL) >> (64 - w->type_bits));
+    struct type_info fresh;
+
+    if (*near && w->types[*near - 1].addr == type && fresh_enough(w, &w->types[*near - 1]))
+        return found(w, near, *near - 1);
     for (; w->type_hash[i]; i = (i + 1) & mask) {
-        t = &w->types[w->type_hash[i] - 1];
+        struct type_info *t = &w->types[w->type_hash[i] - 1];
+
         if (t->addr != type)
             continue;
-        if (w->m->now_ms - t->checked > RECHECK_MS) {
-            uint64_t name_addr;
-
-            if (!mem_u64(w->m, type + TYPE_NAME, &name_addr))
-                return NULL;
-            t->checked = w->m->now_ms;
-            if (name_addr != t->name_addr) {
-                if (!fill_type(w, type, &fresh))
-                    return NULL;
-                fresh.kind = classify(w, &fresh);
-                fresh.uvloop = is_uvloop(w, &fresh);
-                *t = fresh;
-            }
-        }
-        w->last_type = type;
-        w->last_index = w->type_hash[i] - 1;
-        return t;
+        if (!fresh_enough(w, t) && !still_valid(w, t))
+            return NULL;
+        return found(w, near, w->type_hash[i] - 1);
     }
     if (type == 0 || type % 8 != 0 || !fill_type(w, type, &fresh))
         return NULL;
@@ -244,9 +262,7 @@ const struct type_info *py_type_at(struct world *w, uint64_t type) {
         i = (i + 1) & mask;
     w->types[w->ntypes] = fresh;
     w->type_hash[i] = ++w->ntypes;
-    w->last_type = type;
-    w->last_index = w->ntypes - 1;
-    return &w->types[w->ntypes - 1];
+    return found(w, near, w->ntypes - 1);
 }
 
 const struct type_info *py_type(struct world *w, uint64_t addr) {

@@ -89,6 +89,7 @@ static bool write_all(struct recorder *r, uint64_t end) {
     uint64_t began = now_ns(), took;
     bool ok = true;
 
+    views_sum(&r->s->views);
     r->info.elapsed_s = (double)(end - r->start) / 1e9;
     r->info.cpu_s = own_cpu();
     for (int id = 0; id < VIEWS; id++) {

@@ -114,11 +114,12 @@ static void read_thread(struct threads *t, uint64_t tstate, pid_t tid, uint32_t 
     th->on_gil = threadstate_on_gil(os, in->gil, t->w->l->gil_size);
     if (before && os_rests(os->state) && os->counted)
         th->exact_switches = os->switches;
+    mem_mark(t->w->m);
     for (int k = 0; k < TRIES && th->torn; k++) {
         uint32_t mark = t->nframes;
 
         if (k > 0) {
-            mem_stale(t->w->m);
+            mem_again(t->w->m);
             t->retries++;
         }
         th->torn = !pystack_read(t, th);

@@ -135,6 +135,7 @@ static uint32_t leaders(struct session *s, struct buf *out, size_t columns) {
     struct buf texts = {0};
     uint64_t sum = 0;
 
+    views_sum(&s->views);
     for (uint32_t i = 1; i < v->n; i++) {
         if (v->nodes[i].ns == 0)
             continue;

@@ -12,8 +12,6 @@ enum {
     STACK_MAX = 16384, /* frames of one stack that are written */
 };
 
-static const uint64_t UNIT = (uint64_t)1 << 40;
-
 /* Appends the chain of a task; the same chain at the same place is found by its hash. */
 static uint32_t add_chain(struct views *vs, struct view *v, uint32_t at, const struct task *k) {
     uint64_t key = (k->hash ^ at) * 0x9e3779b97f4a7c15ULL;
@@ -343,6 +341,7 @@ static void take_wall(struct views *vs) {
 }
 
 void views_take(struct views *v) {
+    views_sum(v);
     for (int i = 0; i < VIEWS; i++)
         v->view[i].nshares = 0;
     take_threads(v);
@@ -351,90 +350,11 @@ void views_take(struct views *v) {
 }
 
 void views_take_text(struct views *v, const char *text) {
+    views_sum(v);
     for (int i = 0; i < VIEWS; i++)
         v->view[i].nshares = 0;
     view_give(&v->view[VIEW_WALL], view_child(&v->view[VIEW_WALL], 0, text_id(v->texts, text)),
               UNIT);
-}
-
-/* The weight of the sample just summed is known: its runs can be turned into waits from now on. */
-static void keep_runs(struct views *vs, uint64_t ns) {
-    const struct os *os = vs->threads->os;
-
-    for (uint32_t i = 0; os && i < os->n; i++) {
-        struct run_ring *r = os->threads[i].ring;
-
-        if (os->threads[i].woken)
-            os->threads[i].woken_ns += ns;
-        if (!r || r->now.nrefs == 0)
-            continue;
-        r->entry[r->next % RING] = r->now;
-        r->entry[r->next % RING].ns = ns;
-        r->next++;
-        r->now.nrefs = 0;
-    }
-}
-
-void views_add(struct views *vs, uint64_t ns) {
-    for (int id = 0; id < VIEWS; id++) {
-        struct view *v = &vs->view[id];
-        uint64_t units = 0, before = 0;
-
-        for (uint32_t i = 0; i < v->nshares; i++) {
-            const struct share *s = &v->shares[i];
-            uint64_t part = ns;
-
-            if (s->units != UNIT || id == VIEW_WALL) {
-                /* By the running sum, so that nothing is lost in rounding. */
-                uint64_t upto;
-
-                units += s->units;
-                upto = (uint64_t)(((unsigned __int128)units * ns) >> 40);
-                part = upto - before;
-                before = upto;
-            }
-            v->nodes[s->node].ns += part;
-            v->total_ns += part;
-            if (v->nodes[s->node].text == vs->unknown)
-                vs->unknown_ns[id] += part;
-        }
-    }
-    keep_runs(vs, ns);
-}
-
-static void move_to_runnable(struct views *vs, const struct run_entry *e, uint64_t ns) {
-    for (uint32_t i = 0; i < e->nrefs; i++) {
-        struct view *v = &vs->view[e->refs[i].view];
-        uint32_t from = view_child(v, e->refs[i].node, vs->running),
-                 to = view_child(v, e->refs[i].node, vs->runnable);
-        uint64_t part = (uint64_t)(((unsigned __int128)ns * e->refs[i].units) >> 40);
-
-        if (part > v->nodes[from].ns)
-            part = v->nodes[from].ns;
-        v->nodes[from].ns -= part;
-        v->nodes[to].ns += part;
-    }
-}
-
-void views_settle(struct views *vs) {
-    const struct os *os = vs->threads->os;
-
-    for (uint32_t i = 0; os && i < os->n; i++) {
-        struct os_thread *t = &os->threads[i];
-
-        if (!t->ring)
-            continue;
-        for (uint32_t k = 1; k <= RING && t->waited; k++) {
-            struct run_entry *e = &t->ring->entry[(t->ring->next - k) % RING];
-            uint64_t part = e->ns < t->waited ? e->ns : t->waited;
-
-            if (part == 0)
-                continue;
-            move_to_runnable(vs, e, part);
-            e->ns -= part;
-            t->waited -= part;
-        }
-    }
 }
 
 void views_stack(const struct views *vs, enum view_id id, uint32_t node, struct buf *out) {

@@ -48,6 +48,7 @@ struct views {
     uint32_t running, runnable, gil, stopped, truncated, unknown, background, interpreter, gc, idle,
         blocked_unknown;
     uint64_t unknown_ns[VIEWS];
+    uint64_t pending_ns; /* of the shares last taken, not yet in the sums */
 };
 
 void views_open(struct views *v, struct texts *texts, struct threads *threads, struct tasks *tasks);
@@ -60,8 +61,11 @@ void views_take(struct views *v);
  * read. */
 void views_take_text(struct views *v, const char *text);
 
-/* Adds `ns` of time to the shares last taken. */
+/* Gives the shares last taken `ns` of time, more each time. */
 void views_add(struct views *v, uint64_t ns);
+
+/* Brings the sums up to date: before they are read. */
+void views_sum(struct views *v);
 
 /* Moves time to [runnable], by what the kernel told since. Once after threadstate_before. */
 void views_settle(struct views *v);

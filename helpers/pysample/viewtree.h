@@ -19,6 +19,7 @@ struct memo {
 };
 
 /* Part of a sample's weight: units / UNIT of the time. */
+#define UNIT ((uint64_t)1 << 40)
 struct share {
     uint32_t node;
     uint64_t units;

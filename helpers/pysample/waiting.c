@@ -13,14 +13,40 @@
 
 static const uint64_t NS = 1000000000;
 
-static void block_signals(sigset_t *set) {
-    (void)sigemptyset(set);
-    (void)sigaddset(set, SIGINT);
-    (void)sigaddset(set, SIGTERM);
-    (void)sigaddset(set, SIGHUP);
-    (void)sigaddset(set, SIGCHLD);
-    (void)sigaddset(set, SIGIO);
-    (void)sigprocmask(SIG_BLOCK, set, NULL);
+/* In the order in which they are taken when several have arrived. */
+static const int signals[] = {SIGHUP, SIGINT, SIGTERM, SIGCHLD, SIGIO};
+enum { SIGNALS = sizeof(signals) / sizeof(signals[0]) };
+
+/* Of the program as a whole, as signals are. */
+static volatile sig_atomic_t arrived[SIGNALS];
+static volatile sig_atomic_t from_kernel[SIGNALS];
+static volatile struct timespec deadline;
+
+/* A deadline that has passed ends the wait also where that is only about to begin: no signal is
+ * slept through. (A handler and clock_nanosleep cost less than sigtimedwait, in each sample.) */
+static void note(int sig, siginfo_t *info, void *context) {
+    (void)context;
+    for (int i = 0; i < SIGNALS; i++) {
+        if (signals[i] != sig)
+            continue;
+        arrived[i] = 1;
+        from_kernel[i] = info->si_code == SI_KERNEL;
+    }
+    deadline.tv_sec = 0;
+}
+
+static void handle_signals(void) {
+    struct sigaction action = {.sa_sigaction = note, .sa_flags = SA_SIGINFO | SA_RESTART};
+
+    sigset_t set;
+
+    (void)sigemptyset(&set);
+    (void)sigfillset(&action.sa_mask);
+    for (int i = 0; i < SIGNALS; i++) {
+        (void)sigaddset(&set, signals[i]);
+        (void)sigaction(signals[i], &action, NULL);
+    }
+    (void)sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
 static int follow(const char *path) {
@@ -35,7 +61,7 @@ static int follow(const char *path) {
 
 void waiting_open(struct waiting *w, pid_t command, const char *follow_file) {
     *w = (struct waiting){.command = command, .follow_fd = -1, .exit_status = -1};
-    block_signals(&w->set);
+    handle_signals();
     if (follow_file)
         w->follow_fd = follow(follow_file);
 }
@@ -63,17 +89,34 @@ static bool reap(struct waiting *w, int flags) {
     return true;
 }
 
+/* Waits until `at` or a signal; its number, 0 = none. `kernel`: it is not from a process. */
+static int next_signal(uint64_t at, bool *kernel) {
+    /* Not volatile for the kernel, which reads it at once. */
+    const struct timespec *until = (const struct timespec *)&deadline;
+
+    for (;;) {
+        deadline.tv_nsec = (long)(at % NS);
+        deadline.tv_sec = (time_t)(at / NS);
+        for (int i = 0; i < SIGNALS; i++) {
+            if (!arrived[i])
+                continue;
+            *kernel = from_kernel[i];
+            arrived[i] = 0;
+            return signals[i];
+        }
+        if (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, until, NULL) == 0 &&
+            deadline.tv_sec != 0)
+            return 0;
+    }
+}
+
 enum wakeup waiting_until(struct waiting *w, uint64_t at) {
     for (;;) {
-        uint64_t now = now_ns(), left = at > now ? at - now : 0;
-        struct timespec ts = {.tv_sec = (time_t)(left / NS), .tv_nsec = (long)(left % NS)};
-        siginfo_t info;
-        int sig = sigtimedwait(&w->set, &info, &ts);
+        bool kernel = false;
+        int sig = next_signal(at, &kernel);
 
-        if (sig < 0 && errno == EAGAIN)
+        if (sig == 0)
             return WAKEUP_DUE;
-        if (sig < 0)
-            continue;
         if (sig == SIGIO) {
             drain(w->follow_fd);
             return WAKEUP_WRITTEN;
@@ -88,7 +131,7 @@ enum wakeup waiting_until(struct waiting *w, uint64_t at) {
         /* A launched command gets the signal too, and is sampled to its end; one typed at the
          * terminal it has got already. */
         w->forwarded = true;
-        if (info.si_code != SI_KERNEL)
+        if (!kernel)
             (void)kill(w->command, sig);
     }
 }

@@ -11,15 +11,15 @@
 #include <sys/types.h>
 
 struct waiting {
-    sigset_t set;
     pid_t command;   /* 0 = none was launched */
     int exit_status; /* of the command, -1 = none, or not ended: 128 + N for signal N */
     int follow_fd;   /* inotify, -1 = none: SIGIO when the file followed was written to */
     bool forwarded;  /* a signal was passed on to the command: the next one ends the sampling */
 };
 
-/* Blocks SIGINT, SIGTERM, SIGHUP, SIGCHLD and SIGIO. `follow_file`, NULL = none: another sampler's
- * file, which it writes to once a sample; one that cannot be watched ends the program (exit 3). */
+/* Takes over SIGINT, SIGTERM, SIGHUP, SIGCHLD and SIGIO. `follow_file`, NULL = none: another
+ * sampler's file, which it writes to once a sample; one that cannot be watched ends the program
+ * (exit 3). */
 void waiting_open(struct waiting *w, pid_t command, const char *follow_file);
 void waiting_close(struct waiting *w);
 

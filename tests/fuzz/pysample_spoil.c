@@ -27,12 +27,12 @@ static uint64_t next_random(struct chaos *c) {
     return c->state * 0x2545f4914f6cdd1dULL;
 }
 
-static void spoil(struct chaos *c, uint8_t *page) {
+static void spoil(struct chaos *c, uint8_t *page, size_t len) {
     unsigned int changes = 1 + (unsigned int)(next_random(c) % 32);
 
     for (unsigned int i = 0; i < changes; i++) {
-        size_t at = (next_random(c) >> 33) % (MEM_PAGE / 8) * 8,
-               from = (next_random(c) >> 33) % (MEM_PAGE / 8) * 8;
+        size_t at = (next_random(c) >> 33) % (len / 8) * 8,
+               from = (next_random(c) >> 33) % (len / 8) * 8;
         uint64_t word = next_random(c);
 
         switch (word % 6) {
@@ -59,9 +59,11 @@ static ssize_t readv_spoiled(struct mem *m, const struct iovec *local, unsigned 
     ssize_t n = process_vm_readv(m->pid, local, nlocal, remote, nremote, 0);
     struct chaos *c = m->image;
 
-    for (ssize_t at = 0; at + MEM_PAGE <= n; at += MEM_PAGE) {
+    /* Pages, or parts of them. */
+    for (ssize_t at = 0; at + 8 <= n; at += MEM_PAGE) {
         if (next_random(c) % c->one_in == 0)
-            spoil(c, (uint8_t *)local->iov_base + at);
+            spoil(c, (uint8_t *)local->iov_base + at,
+                  n - at < MEM_PAGE ? (size_t)(n - at) : MEM_PAGE);
     }
     return n;
 }
@@ -95,6 +97,7 @@ int main(int argc, char **argv) {
             out_json(&s, &text);
         }
         if (i % 256 == 255) {
+            views_sum(&s.views);
             for (int id = 0; id < VIEWS; id++)
                 out_folded(&s, (enum view_id)id, &info, &text);
             session_detach(&s);
