@@ -8,13 +8,12 @@ worker's) is a part of that call: where it raises and the outer one does not, th
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 from contextvars import ContextVar, Token
 from time import perf_counter
 from typing import Any
 
 from . import hooks
-from .metrics import METRICS
+from .metrics import METRICS, adder, observer
 
 
 class Idle:
@@ -24,12 +23,13 @@ class Idle:
         self.lock = threading.Lock()
         self.waiting = self.busy = 0
         self.since = 0.0
+        self.idle = adder(METRICS.rate_limit_idle)
 
     def change(self, waiting: int = 0, busy: int = 0) -> None:
         with self.lock:
             now = perf_counter()
             if self.waiting > 0 and self.busy == 0:
-                METRICS.rate_limit_idle.inc(now - self.since)
+                self.idle(now - self.since)
             self.since = now
             self.waiting += waiting
             self.busy += busy
@@ -73,9 +73,9 @@ class Stage:
 
     def __init__(self) -> None:
         m = METRICS
-        self.calls, self.successes = m.calls.labels(self.name), m.successes.labels(self.name)
-        self.items, self.bytes = m.items.labels(self.name), m.bytes.labels(self.name)
-        self.in_flight, self.seconds = m.in_flight.labels(self.name), m.seconds.labels(self.name)
+        self.calls, self.successes = adder(m.calls.labels(self.name)), adder(m.successes.labels(self.name))
+        self.items, self.bytes = adder(m.items.labels(self.name)), adder(m.bytes.labels(self.name))
+        self.in_flight, self.seconds = adder(m.in_flight.labels(self.name)), observer(m.seconds.labels(self.name))
 
     def asked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the call works on; None: this call is no work and is not counted."""
@@ -94,8 +94,8 @@ class Stage:
         if outer is None or outer.stage != self.name:
             first_call()
             if self.counts_at_begin:
-                self.calls.inc()
-            self.in_flight.inc()
+                self.calls(1)
+            self.in_flight(1)
             if self.busy:
                 IDLE.change(busy=1)
         call.token = CURRENT.set(call)
@@ -103,29 +103,30 @@ class Stage:
 
     def end(self, call: Call, result: Any, raised: BaseException | None) -> None:
         if call.token is not None:
-            # A coroutine that is thrown away may be closed by other code than it ran in.
-            with suppress(ValueError):
+            try:
                 CURRENT.reset(call.token)
+            except ValueError:  # a coroutine that is thrown away may be closed by other code than it ran in
+                pass
         if call.outer is not None and call.outer.stage == self.name:
             call.outer.error = call.error if raised is None else type(raised).__name__
             return
-        self.in_flight.dec()
+        self.in_flight(-1)
         if self.busy:
             IDLE.change(busy=-1)
         if isinstance(raised, StopAsyncIteration):
             return  # the end of a generator is no call that failed
         if not self.counts_at_begin:
-            self.calls.inc()
-        self.seconds.observe(perf_counter() - call.start)
+            self.calls(1)
+        self.seconds(perf_counter() - call.start)
         items = size = 0
         error = None if raised is None else type(raised).__name__
         if raised is None:
             items, size, error = self.done(call, result)
         if items:
-            self.items.inc(items)
+            self.items(items)
         if size:
-            self.bytes.inc(size)
+            self.bytes(size)
         if error is None:
-            self.successes.inc()
+            self.successes(1)
         else:
             METRICS.errors.labels(self.name, error).inc()

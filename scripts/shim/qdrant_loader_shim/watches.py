@@ -5,11 +5,12 @@ None where there is nothing to end. args[0] is the method's self. Both may raise
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
-from typing import Any
+from typing import Any, ClassVar
 
 from .backlog import BACKLOG, Batch, argument
-from .metrics import METRICS
+from .metrics import METRICS, adder, observer
 from .stage import CURRENT, IDLE, Call, Stage
 
 
@@ -175,25 +176,43 @@ class State(Stage):
         return len(result) - len(errors), 0, type(errors[0]).__name__ if errors else None
 
 
+class StageRequests:
+    """What is counted of a stage's requests."""
+
+    def __init__(self, stage: str) -> None:
+        m = METRICS
+        self.stage = stage
+        self.statuses: dict[str, Callable[[float], None]] = {}
+        self.in_flight, self.seconds = adder(m.requests_in_flight.labels(stage)), observer(m.request_seconds.labels(stage))
+        self.sent, self.received = adder(m.request_bytes.labels(stage)), adder(m.response_bytes.labels(stage))
+
+    def ended(self, status: str) -> None:
+        if status not in self.statuses:
+            self.statuses[status] = adder(METRICS.requests.labels(self.stage, status))
+        self.statuses[status](1)
+
+
 class Request:
     """An HTTP request on the wire, of whichever stage asked for it. httpx.Client.send, requests' HTTPAdapter.send."""
 
-    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, Any, float]:
+    stages: ClassVar[dict[str, StageRequests]] = {}
+
+    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[StageRequests, Any, float]:
         call = CURRENT.get()
         stage = call.stage if call else "other"
-        METRICS.requests_in_flight.labels(stage).inc()
-        return stage, argument(args, kwargs, 1, "request"), perf_counter()
+        of = self.stages.get(stage) or self.stages.setdefault(stage, StageRequests(stage))
+        of.in_flight(1)
+        return of, argument(args, kwargs, 1, "request"), perf_counter()
 
-    def end(self, call: tuple[str, Any, float], result: Any, raised: BaseException | None) -> None:
-        stage, request, start = call
-        METRICS.requests_in_flight.labels(stage).dec()
-        METRICS.request_seconds.labels(stage).observe(perf_counter() - start)
-        status = str(result.status_code) if raised is None else type(raised).__name__
-        METRICS.requests.labels(stage, status).inc()
-        METRICS.request_bytes.labels(stage).inc(int(request.headers.get("content-length") or 0))
+    def end(self, call: tuple[StageRequests, Any, float], result: Any, raised: BaseException | None) -> None:
+        of, request, start = call
+        of.in_flight(-1)
+        of.seconds(perf_counter() - start)
+        of.ended(str(result.status_code) if raised is None else type(raised).__name__)
+        of.sent(int(request.headers.get("content-length") or 0))
         if raised is None:
             size = getattr(result, "num_bytes_downloaded", None)
-            METRICS.response_bytes.labels(stage).inc(int(result.headers.get("content-length") or 0) if size is None else size)
+            of.received(int(result.headers.get("content-length") or 0) if size is None else size)
 
 
 WATCHES: dict[str, Any] = {
