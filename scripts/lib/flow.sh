@@ -70,7 +70,7 @@ profile_target() {
 
 # pipeline_wait: returns when the loader has begun to work on documents, ended, or a signal came.
 pipeline_wait() {
-    local deadline=$((SECONDS + 300)) next=$((SECONDS + 10)) wall
+    local began=$SECONDS deadline=$((SECONDS + 300)) next=$((SECONDS + SHOW_EVERY)) wall
     if [[ $PIPELINE_MARKED == before ]]; then
         note attached-late "attached after the pipeline began: what start-up cost is not known (n/a)"
         return 0
@@ -81,9 +81,9 @@ pipeline_wait() {
             note pipeline-not-seen "the pipeline did not begin in 300 s: sampling what there is"
             return 0
         fi
-        if [[ -t 2 ]] || ((SECONDS >= next)); then
-            show "waiting for the pipeline: $(used_so_far)"
-            next=$((SECONDS + 10))
+        if ((SECONDS >= next)); then
+            show "$((SECONDS - began)) s: waiting for the pipeline, $(used_so_far)"
+            next=$((SECONDS + SHOW_EVERY))
         fi
         pause 0.05
     done
@@ -107,9 +107,9 @@ profile_watch() {
     run_latest
     target_facts
     while [[ -z $STOPPED ]] && alive "$1" && target_alive; do
-        if [[ -t 2 ]] || ((SECONDS >= next)); then
+        if ((SECONDS >= next)); then
             progress "$((SECONDS - began))"
-            next=$((SECONDS + 10))
+            next=$((SECONDS + SHOW_EVERY))
         fi
         # Where sampling begins before it.
         if [[ -z $PIPELINE_MARKED ]] && pipeline_begun; then pipeline_mark; fi
@@ -134,6 +134,10 @@ progress() {
 
 used_so_far() { printf 'CPU %s s, RSS %s MiB' "$(samples_last cpu_user_s cpu_system_s)" "$(mib "$(samples_last rss_kib)")"; }
 
+# Seconds between two lines of how it goes: to put one together takes a tenth of a second of CPU beside the loader.
+SHOW_EVERY=10
+[[ ! -t 2 ]] || SHOW_EVERY=1
+
 # show TEXT: a line that is overwritten on a terminal, a line of its own elsewhere.
 show() {
     if [[ -t 2 ]]; then live "$1"; else say "$1"; fi
@@ -151,6 +155,7 @@ profile_end() {
         elif alive "$PROCRUN" && [[ -z $WORKSPACE ]]; then
             say "ending the ingestion of the made corpus"
             ENDED_BY_US=1
+            run_set ended_here "${DURATION:-n/a}"
             loader_end INT 20
         elif alive "$PROCRUN"; then
             say "sampling is over; your ingestion goes on to its end (Ctrl-C ends it)"
@@ -210,14 +215,19 @@ profile_times() {
     run_set wall_s "$(ratio "$wall" 1 2)" sampled_cpu_s "$SAMPLED_CPU_S" cpu_s "$(ratio "$cpu" 1 2)" sampled_s "$(ratio "$SAMPLED_S" 1 2)"
 }
 
-# profile_finish: exits with the verdict: 130 or 143 after a signal, 3 when a tool failed, the loader's own status when its run
-# failed, else 0.
+# profile_finish: exits with the verdict: 130 or 143 after a signal, 3 when a tool failed or nothing of the made corpus was
+# ingested, the loader's own status when its run failed, else 0.
 profile_finish() {
     local status=0
     if [[ -z $PID ]]; then
         target_verdict || status=$?
         if ((status)) && [[ -z $STOPPED && -z ${ENDED_BY_US-} ]]; then
             note loader-failed "the loader failed ($(target_end_words)). Its last words: $(loader_last_words)"
+        fi
+        if [[ -z ${STOPPED}${ENDED_BY_US-} && $LOADER_STATUS == 0 && $CHUNKS == @(0|n/a) ]]; then
+            note nothing-ingested "the loader ended with status 0 and stored no chunk: $(loader_last_words). What was sampled had nothing to do"
+            # Of the made corpus nothing can have been there before.
+            [[ -n $WORKSPACE ]] || status=3
         fi
         [[ -z ${ENDED_BY_US-} ]] || status=0
     fi

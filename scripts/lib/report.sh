@@ -62,10 +62,11 @@ no_samples_reason() {
     words=$(grep -ahE '^(py-spy> )?(Error|Reason)|denied|not permitted' "$RUN/log/py-spy.log" 2>/dev/null | tail -n 1) || :
     if [[ $words == *ermission* || $words == *"not permitted"* ]]; then
         printf 'no right to read the loader (%s). Run make doctor, or let the harness launch the loader' "$words"
+    elif [[ $(run_get loader_exit_status) != n/a ]] && { [[ -z $words ]] || ((!TOOL_FAILED)); }; then
+        # A py-spy that finds no process any more has words of its own for it.
+        printf 'the loader ended (exit status %s) before there was anything to sample. STARTUP=1 samples from the start' "$(run_get loader_exit_status)"
     elif [[ -n $words ]]; then
         printf '%s' "$words"
-    elif [[ $(run_get loader_exit_status) != n/a ]]; then
-        printf 'the loader ended (exit status %s) before there was anything to sample. STARTUP=1 samples from the start' "$(run_get loader_exit_status)"
     elif [[ $(run_get target) == profile-perf ]]; then
         printf 'the loader used no CPU. OFFCPU=1 shows where its threads leave it, make profile-wall what its coroutines wait for'
     else
@@ -169,8 +170,10 @@ report_write() {
         if [[ $chunks != n/a && $wall != n/a ]]; then awk -v w="$wall" -v c="$chunks" 'BEGIN { if (w > 0) printf " (%.1f chunks/s)", c / w }'; fi
         printf '; %s failed' "$(run_get chunks_failed)"
         [[ $(run_get qdrant_points) == n/a ]] || printf '; Qdrant holds %s points' "$(run_get qdrant_points)"
-        printf '.\nPeaks: RSS %s MiB, %s threads, %s file descriptors. Loader exit status %s.\n' "$(mib "$(samples_max peak_rss_kib)")" \
+        printf '.\nPeaks: RSS %s MiB, %s threads, %s file descriptors. Loader exit status %s' "$(mib "$(samples_max peak_rss_kib)")" \
             "$(samples_max threads)" "$(samples_max fds)" "$(run_get loader_exit_status)"
+        [[ $(run_get ended_here) == n/a ]] || printf ', ended here when the %s s of DURATION were over' "$(run_get ended_here)"
+        printf '.\n'
         run_cut_short
         printf '%s%s.\n' "$([[ $(run_get target) == profile-cprofile ]] || printf 'Sampled ')" "$(report_subtitle)"
         if [[ -s $RUN/stages.tsv ]]; then

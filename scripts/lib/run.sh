@@ -76,7 +76,7 @@ run_set() {
                 .[$p[$i]] = ($p[$i + 1] | if test("^-?[0-9]+([.][0-9]+)?$") and ($p[$i] | IN($texts[]) | not) then tonumber else . end))
             ' --args -- "${pairs[@]}" >"$file.new" && mv "$file.new" "$file"
     ) 2>/dev/null || {
-        if [[ -w $RUN ]]; then say "cannot write $file. Is the disk full?"; else say "cannot write $file: no right to write to its folder"; fi
+        if [[ -w $RUN ]]; then say "cannot write $file. Is the disk full (df $RUN)? What is there is kept: make room, then make report RUN=$RUN"; else say "cannot write $file: no right to write to its folder"; fi
         exit 3
     }
 }

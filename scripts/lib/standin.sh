@@ -3,6 +3,7 @@
 # shellcheck shell=bash disable=SC2034 # what is set here is read by the other files
 
 STANDINS=()
+STANDIN_NAMES=()
 
 # standins_check: the words that say which stand-ins are wanted.
 standins_check() {
@@ -53,6 +54,7 @@ standin_start() {
     "$python" "$ROOT/scripts/standin/$name.py" --parent $$ --ready-file "$ready" \
         --counts-file "$RUN/raw/$name.counts.json" "$@" </dev/null >>"$RUN/log/standin-$name.log" 2>&1 &
     STANDINS+=($!)
+    STANDIN_NAMES+=("$name")
     set +m
     at_exit end_process $! TERM 3
     until [[ -s $ready ]]; do
@@ -72,9 +74,19 @@ standins_start() {
     EMBEDDINGS_URL=$REPLY
 }
 
-# standins_end: returns when none of them is left.
+# standins_end: returns when none of them is left, and says which of them were gone before.
 standins_end() {
-    local pid
-    for pid in "${STANDINS[@]}"; do end_process "$pid" TERM 3; done
+    local i status
+    for i in "${!STANDINS[@]}"; do
+        if alive "${STANDINS[i]}"; then
+            end_process "${STANDINS[i]}" TERM 3
+            continue
+        fi
+        status=0
+        wait "${STANDINS[i]}" 2>/dev/null || status=$?
+        ((status <= 128)) || status+=" (signal $(kill -l "$status"))"
+        note standin-failed "the ${STANDIN_NAMES[i]} stand-in ended before the loader did, exit status $status: what the loader asked of it from then on failed. See log/standin-${STANDIN_NAMES[i]}.log, and run it again"
+    done
     STANDINS=()
+    STANDIN_NAMES=()
 }

@@ -87,14 +87,16 @@ workspace_hash() {
 # target_launch [ARGUMENT…]: the loader under procrun: PROCRUN (pid), LOADER_PID and LOADER_START. What it prints goes
 # to log/loader.log without secrets.
 target_launch() {
-    local found words deadline=60
+    local words
     secrets_collect
     run_set command "$(redact_words "${LOADER_CMD[@]}" "${LOADER_ARGS[@]}" "$@")"
     exec {LOG_FD}> >(
         trap '' INT TERM HUP
-        redact_stream -u >"$RUN/log/loader.log" || say "log/loader.log is not complete. Is the disk full?"
+        status=0
+        redact_stream -u >"$RUN/log/loader.log" || status=1
         # A loader that cannot print any more would stop working.
         cat >/dev/null
+        exit "$status"
     )
     LOG_FILTER=$!
     set -m
@@ -104,18 +106,40 @@ target_launch() {
     set +m
     exec {LOG_FD}>&-
     at_exit target_end
-    if found=$(pidfind --tree "$PROCRUN" --wait "$deadline" 2>"$RUN/log/pidfind.log"); then
-        read -r LOADER_PID LOADER_START _ <<<"$found"
+    if target_appears; then
+        read -r LOADER_PID LOADER_START _ <"$TMP/found"
         run_set attached launched pid "$LOADER_PID"
         return 0
     fi
+    stop_if_asked
     if alive "$PROCRUN"; then
         # Kept in the run folder too.
         words=$(redact_words "${LOADER_CMD[@]}")
-        die 3 loader-not-found "no loader appeared in $deadline s below '$words': $(tail -n 1 "$RUN/log/pidfind.log")"
+        die 3 loader-not-found "no loader appeared in $APPEARS_IN s below '$words': $(tail -n 1 "$RUN/log/pidfind.log"). See log/loader.log in $RUN"
     fi
     target_wait
     die "$((LOADER_STATUS ? LOADER_STATUS : 3))" loader-ended-early "the loader ended before it could be found (exit status $LOADER_STATUS): $(loader_last_words)"
+}
+
+# target_appears: what pidfind says of the loader below PROCRUN is in TMP/found; false when there came none in APPEARS_IN seconds, since
+# a wrapper may install it first, or a signal did.
+APPEARS_IN=300
+target_appears() {
+    local finder next=$((SECONDS + 10))
+    pidfind --tree "$PROCRUN" --wait "$APPEARS_IN" >"$TMP/found" 2>"$RUN/log/pidfind.log" &
+    finder=$!
+    while alive "$finder"; do
+        if [[ -n $STOPPED ]]; then
+            end_process "$finder" TERM
+            return 1
+        fi
+        if ((SECONDS >= next)); then
+            say "waiting for the loader to appear below ${LOADER_CMD[0]}"
+            next=$((SECONDS + 10))
+        fi
+        pause 0.01
+    done
+    wait "$finder"
 }
 
 # target_find PID|find: LOADER_PID, LOADER_START and LOADER_WORDS (its argv) of a loader that runs already: that process, the
@@ -302,6 +326,8 @@ target_counts() {
         END { print (d == "" ? "n/a" : d), (seen ? c : "n/a"), (seen ? f : "n/a") }')
     standins_end
     [[ ! -s $RUN/raw/qdrant.counts.json ]] || points=$(jq -r '.points // "n/a"' "$RUN/raw/qdrant.counts.json")
+    # One that was ended, or goes on, has not said how many in all.
+    [[ $chunks != n/a ]] || chunks=$(chunks_done)
     CHUNKS=$chunks
     CHUNKS_FAILED=$failed
     run_set documents "$documents" chunks "$chunks" chunks_failed "$failed" qdrant_points "$points"
@@ -309,20 +335,23 @@ target_counts() {
 
 # loader_last_words: the last thing it said, for a message.
 loader_last_words() {
-    # Of a panel, which it draws for errors of its configuration, the headline.
+    # Of a panel, which it draws for errors of its configuration, the headline; else its last error, behind which it tidies up.
     loader_log | awk '
         /^╭/ { panel = 1; next }
         /^╰/ || /^[[:space:]]*$/ { next }
-        /^│/ { gsub(/^│ *| *│$/, ""); if (panel && $0 != "") { words = $0; panel = 0 }; next }
+        /^│/ { gsub(/^│ *| *│$/, ""); if (panel && $0 != "") { words = $0; panel = 0; error = "" }; next }
+        /\[(error|critical) *\]|^([A-Za-z_.]*(Error|Exception)): / { error = $0 }
         { words = $0 }
-        END { print substr(words, 1, 200) }'
+        END { print substr(error != "" ? error : words, 1, 200) }'
 }
 
-# target_end_words: how it ended. SIGKILL that nobody here sent is what the kernel's OOM killer does.
+# target_end_words: how it ended, or what ended it with procrun. SIGKILL that nobody here sent is what the kernel's OOM killer does.
 target_end_words() {
     printf 'exit status %s' "$LOADER_STATUS"
     [[ -z $LOADER_SIGNAL ]] || printf ', signal %s' "$LOADER_SIGNAL"
-    if ((LOADER_STATUS == 137)); then
+    if [[ $(procrun_fact error) != n/a ]]; then
+        printf ': %s' "$(procrun_fact error)"
+    elif ((LOADER_STATUS == 137)); then
         printf ': killed, perhaps out of memory (see dmesg)'
         [[ ! -s $RUN/samples.tsv ]] || printf '; its RSS was %s MiB at most, see samples.tsv' "$(mib "$(samples_max peak_rss_kib)")"
     fi
@@ -334,7 +363,8 @@ target_end_words() {
 target_wait() {
     LOADER_STATUS=0
     wait "$PROCRUN" 2>/dev/null || LOADER_STATUS=$?
-    wait "$LOG_FILTER" 2>/dev/null || :
+    wait "$LOG_FILTER" 2>/dev/null ||
+        tool_failed log-failed "log/loader.log is not complete, so that what the loader counted may be n/a. Is the disk full (df $RUN)? Run it again"
     LOADER_SIGNAL=$(sed -n 's/^# signal:[[:space:]]*//p' "$RUN/raw/procrun.tsv" 2>/dev/null | tail -n 1) || :
     # With procrun killed the loader was killed too, and nobody wrote it down.
     [[ -n $LOADER_SIGNAL || $LOADER_STATUS != 137 ]] || LOADER_SIGNAL=KILL

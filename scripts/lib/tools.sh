@@ -25,12 +25,13 @@ sampler_start() {
 
 # sampler_end: its last rows are written when it returns.
 sampler_end() {
-    local status=0
+    local status=0 words
     kill -s INT "$SAMPLER" 2>/dev/null || :
     wait_gone "$SAMPLER" 5 || kill -s KILL "$SAMPLER" 2>/dev/null || :
     wait "$SAMPLER" 2>/dev/null || status=$?
     if ((status)); then
-        tool_failed procsample-failed "procsample ended with status $status: samples.tsv is not complete ($(tail -n 1 "$RUN/log/procsample.log"))"
+        words=$(tail -n 1 "$RUN/log/procsample.log") || :
+        tool_failed procsample-failed "procsample ended with status $status: samples.tsv is not complete (${words:-it said nothing}). The stacks are whole; run it again, and see make doctor"
     fi
 }
 
@@ -154,7 +155,7 @@ pyspy_parts() {
 pyspy_last_words() {
     local words
     words=$(sed -n 's/^pyspy-parts: //p' "$RUN/log/py-spy.log" | tail -n 1) || :
-    if [[ -n $words && -s $RUN/raw/pyspy.folded ]]; then printf '%s' "$words"; else no_samples_reason; fi
+    if [[ -s $RUN/raw/pyspy.folded ]]; then printf '%s' "$words"; else no_samples_reason; fi
 }
 
 sampler_progress() {

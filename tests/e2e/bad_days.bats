@@ -95,6 +95,71 @@ tmp_folders() { find "$TMPDIR" -maxdepth 1 -type d \( -name 'qlp-*' -o -name 'qd
     [[ ! -e $RESULTS/latest ]] || fail 'latest names a run that has nothing to show'
 }
 
+# waits_for_a_loader: it has launched what should become one, and looks for it.
+waits_for_a_loader() { compgen -G "$RESULTS/*-profile-pyspy/log/pidfind.log" >/dev/null && child_of_target 'sh -c sleep' >/dev/null; }
+
+# ended_while_it_waits SIGNAL STATUS: a wrapper that never comes to start the loader is given up by a signal, at once.
+ended_while_it_waits() {
+    target_start LOADER="sh -c 'sleep 600 & wait; : $BATS_TEST_TMPDIR'"
+    until_true 60 waits_for_a_loader
+    local began=$SECONDS
+    kill -s "$1" -- "-$TARGET"
+    target_ends "$2"
+    ((SECONDS - began < 20)) || fail "it took $((SECONDS - began)) s"
+    matches "$(<"$BATS_TEST_TMPDIR/err")" "stopped by SIG$1 before there was anything to sample"
+    [[ $(<"$BATS_TEST_TMPDIR/err") != *loader-not-found* ]] || fail "$(<"$BATS_TEST_TMPDIR/err")"
+    equal "$(jq -c '[.state, .stopped, .exit_status]' "$RESULTS"/*-profile-pyspy/run.json)" "[\"stopped\",\"SIG$1\",$2]"
+}
+@test "Ctrl-C while the loader is waited for exits 130 and leaves nothing running" { ended_while_it_waits INT 130; }
+@test "SIGTERM while the loader is waited for exits 143 and leaves nothing running" { ended_while_it_waits TERM 143; }
+
+# log_filter: the pid of the sed that writes the loader's log.
+log_filter() {
+    local p
+    for p in /proc/[0-9]*; do
+        if [[ $(cat "$p/comm" 2>/dev/null) == sed && $(readlink "$p/fd/1") == "$(readlink -f "$RUN")/log/loader.log" ]]; then
+            printf '%s\n' "${p#/proc/}"
+            return 0
+        fi
+    done
+    fail 'nothing writes the log'
+}
+
+@test "kill -9 of the filter of the loader's log is a failed tool: exit 3, and the profile is kept" {
+    target_start MIN_REQUEST_INTERVAL=0.2
+    until_true 120 sampling
+    kill -KILL "$(log_filter)"
+    target_ends 3
+    matches "$(<"$BATS_TEST_TMPDIR/err")" 'log-failed. log/loader.log is not complete'
+    matches "$(<"$RUN/summary.md")" 'log-failed'
+    readable_profile
+    # What the stand-in counted is told in place of what the loader did.
+    equal "$(jq .chunks "$RUN/run.json")" "$(jq .qdrant_points "$RUN/run.json")"
+}
+
+@test "a run that ingests nothing of the made corpus is exit 3, with the loader's own reason" {
+    ARGS=--source-type=git run -3 --separate-stderr "$ROOT/scripts/profile-pyspy"
+    matches "$stderr" "nothing-ingested. the loader ended with status 0 and stored no chunk: .*No sources found"
+}
+
+@test "a loader that ends well before it can be sampled is told so" {
+    ARGS=--help run -3 --separate-stderr "$ROOT/scripts/profile-pyspy"
+    matches "$stderr" 'no-samples. no stack was sampled: the loader ended .exit status 0. before there was anything to sample. STARTUP=1'
+}
+
+@test "on a terminal one line tells elapsed time, samples and rate, chunks, CPU and RSS, and costs little" {
+    local out=$BATS_TEST_TMPDIR/terminal
+    DURATION=6 run -0 script -qfec "$ROOT/scripts/profile-pyspy" "$out"
+    matches "$(tr '\r' '\n' <"$out")" '[0-9]+ s: waiting for the pipeline, CPU [0-9.]+ s, RSS [1-9][0-9]* MiB'
+    matches "$(tr '\r' '\n' <"$out")" '[3-5] s: [1-9][0-9]* samples, [0-9.]+ of 100 Hz, chunks [0-9]+, CPU [0-9.]+ s, RSS [1-9][0-9]* MiB'
+    # It is drawn once a second, not as fast as the loop goes round.
+    local drawn
+    drawn=$(tr '\r' '\n' <"$out" | grep -cE '[0-9]+ s: .*RSS')
+    ((drawn <= 40)) || fail "$drawn lines were drawn"
+    matches "$(<"$RUN/summary.md")" 'ended here when the 6 s of DURATION were over'
+    matches "$(<"$RUN/summary.md")" '[0-9]+ chunks \([0-9.]+ chunks/s\)'
+}
+
 @test "kill -9 of the target's script ends everything, and make report reads what is left" {
     target_start
     until_true 120 sampling
@@ -135,7 +200,7 @@ tmp_folders() { find "$TMPDIR" -maxdepth 1 -type d \( -name 'qlp-*' -o -name 'qd
     kill -KILL "$(child_of_target 'procrun .*--result')"
     target_ends 137
     readable_profile
-    matches "$(<"$BATS_TEST_TMPDIR/err")" 'loader-failed'
+    matches "$(<"$BATS_TEST_TMPDIR/err")" 'loader-failed. .*exit status 137, signal .*: procrun was killed'
 }
 
 @test "kill -9 of the loader keeps the profile, and the target exits 137 and names the signal" {
@@ -244,6 +309,7 @@ path_without() {
     kill -KILL "$(child_of_target '.*standin/qdrant.py')"
     target_ends 1
     readable_profile
+    matches "$(<"$BATS_TEST_TMPDIR/err")" 'standin-failed. the qdrant stand-in ended before the loader did, exit status 137 .signal KILL.'
     matches "$(<"$BATS_TEST_TMPDIR/err")" 'loader-failed.*exit status 1'
 }
 
@@ -253,6 +319,7 @@ path_without() {
     kill -KILL "$(child_of_target '.*standin/embeddings.py')"
     target_ends 1
     readable_profile
+    matches "$(<"$BATS_TEST_TMPDIR/err")" 'standin-failed. the embeddings stand-in ended before the loader did, exit status 137 .signal KILL.'
     matches "$(<"$BATS_TEST_TMPDIR/err")" 'loader-failed.*exit status 1'
 }
 

@@ -68,8 +68,8 @@ with_run() {
         RESULTS=$BATS_TEST_TMPDIR/full bash -c "
             . \"$ROOT/scripts/lib/common.sh\"; . \"$ROOT/scripts/lib/run.sh\"; options_load; run_new demo" demo
         echo "status $?"'
-    matches "$output" 'cannot write .*(disk full)'
-    matches "$output" 'status [13]'
+    matches "$output" 'cannot write .*disk full .*make room, then make report RUN=.*-demo'
+    matches "$output" 'status 3'
 }
 
 @test "secrets of the environment, of .env and of URLs are not in the manifest" {
