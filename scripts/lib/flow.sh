@@ -132,9 +132,13 @@ progress() {
     show "$line"
 }
 
-used_so_far() { printf 'CPU %s s, RSS %s MiB' "$(samples_last cpu_user_s cpu_system_s)" "$(mib "$(samples_last rss_kib)")"; }
+used_so_far() {
+    local cpu rss
+    read -r cpu rss < <(samples_last cpu_user_s+cpu_system_s rss_kib)
+    printf 'CPU %s s, RSS %s MiB' "$cpu" "$(mib "$rss")"
+}
 
-# Seconds between two lines of how it goes: to put one together takes a tenth of a second of CPU beside the loader.
+# Seconds between two lines of how it goes: to put one together takes CPU beside the loader.
 SHOW_EVERY=10
 [[ ! -t 2 ]] || SHOW_EVERY=1
 
@@ -204,10 +208,10 @@ profile_times() {
         wall=$(procrun_fact wall_s)
         cpu=$(procrun_cpu "$LOADER_PID")
         # Behind uv or make the loader is reaped by its wrapper.
-        [[ $cpu != n/a ]] || cpu=$(samples_last cpu_user_s cpu_system_s)
+        [[ $cpu != n/a ]] || cpu=$(samples_last cpu_user_s+cpu_system_s)
     else
         wall=$(seconds_between "$LOADER_STARTED" "$WATCH_ENDED")
-        cpu=$(samples_last cpu_user_s cpu_system_s)
+        cpu=$(samples_last cpu_user_s+cpu_system_s)
     fi
     # To its own end, or as long as it was watched.
     [[ $WATCH_CPU_ENDED != n/a ]] || WATCH_CPU_ENDED=$cpu

@@ -305,8 +305,11 @@ loader_log() {
 
 # chunks_done: so far: the points the Qdrant stand-in's engine holds, else the loader's last word on it, else n/a.
 chunks_done() {
+    local counts=
     if [[ -s $RUN/raw/qdrant.counts.json ]]; then
-        jq -r '.points // "n/a"' "$RUN/raw/qdrant.counts.json" 2>/dev/null || printf 'n/a\n'
+        # Without jq, since it is asked for each second.
+        { IFS= read -rd '' counts <"$RUN/raw/qdrant.counts.json"; } 2>/dev/null || :
+        if [[ $counts =~ \"points\":\ *([0-9]+) ]]; then printf '%s\n' "${BASH_REMATCH[1]}"; else printf 'n/a\n'; fi
     else
         # What a batch of documents has embedded so far begins anew with each batch.
         loader_log | awk '

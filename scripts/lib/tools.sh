@@ -35,10 +35,12 @@ sampler_end() {
     fi
 }
 
-# samples_last COLUMN…: the sum of the newest values of the whole tree, or n/a.
+# samples_last COLUMN[+COLUMN…]…: of each word the newest value of the whole tree, of several columns their sum; or n/a.
 samples_last() {
+    local words
     [[ -s $RUN/samples.tsv ]] || {
-        printf n/a
+        words=("${@/*/n/a}")
+        printf '%s\n' "${words[*]}"
         return
     }
     {
@@ -48,11 +50,14 @@ samples_last() {
         NR == 1 { for (i = 1; i <= NF; i++) c[$i] = i; n = split(want, w, " "); next }
         /^#/ || NF <= 3 || $c["pid"] != "total" { next }
         {
-            sum = 0
-            for (i = 1; i <= n; i++) { if ($c[w[i]] == "n/a") next; sum += $c[w[i]] }
-            v = sum
+            for (i = 1; i <= n; i++) {
+                m = split(w[i], part, "+")
+                sum = 0
+                for (k = 1; k <= m && sum != "n/a"; k++) sum = ($c[part[k]] == "n/a" ? "n/a" : sum + $c[part[k]])
+                if (sum != "n/a") v[i] = sum
+            }
         }
-        END { print (v == "" ? "n/a" : v) }'
+        END { for (i = 1; i <= n; i++) printf "%s%s", (i in v ? v[i] : "n/a"), (i < n ? " " : "\n") }'
 }
 
 # procrun_fact KEY, procrun_cpu PID: out of what procrun wrote of the loader's tree, or n/a.

@@ -79,11 +79,11 @@ tmp_folders() { find "$TMPDIR" -maxdepth 1 -type d \( -name 'qlp-*' -o -name 'qd
     run -0 bash -c '. "$ROOT/scripts/lib/common.sh"; . "$ROOT/scripts/lib/flow.sh"
         sampler_progress() { kill -TERM $$; printf sampling; }
         chunks_done() { printf 5; }
-        samples_last() { printf 2048; }
+        samples_last() { echo 7.5 2048; }
         signals_noted
         progress 3
         echo "stopped by $STOPPED"' test
-    equal "$output" $'test: 3 s: sampling, chunks 5, CPU 2048 s, RSS 2 MiB\nstopped by TERM'
+    equal "$output" $'test: 3 s: sampling, chunks 5, CPU 7.5 s, RSS 2 MiB\nstopped by TERM'
 }
 
 @test "Ctrl-C before the loader is there exits 130 and leaves nothing running" {
