@@ -101,8 +101,8 @@ run_facts() (
 # ---- secrets: no value of one is ever written into a run folder ------------------------------------------------------
 
 SECRETS=()
-# As NAME in secrets.py.
-SECRET_NAME='(KEY|TOKEN|SECRET|PASS|PWD|CREDENTIAL|AUTH|DSN)'
+# As WORDS in secrets.py.
+SECRET_NAME='(KEY|TOKEN|SECRET|PASS|PWD|CREDENTIAL|AUTH|DSN|COOKIE|BEARER|WEBHOOK|SALT)'
 
 # secrets_collect [FILE…]: remembers the values of variables with such a name, in the environment, in .env files and in
 # YAML (secrets.py says which).
@@ -120,15 +120,27 @@ REDACT_RULES='s#(://)[^/[:space:]]*@#\1[redacted]@#g
 s#(://)[^][/:@[:space:]]*:(/|[0-9]*[^0-9/[:space:]])[^[:space:]"'\''<>]*@#\1[redacted]@#g
 s#(://)[^][/:@[:space:]]*:([0-9]+[^0-9/,;:.?)}"'\''<>[:space:]]|[^0-9/"'\''<>[:space:]])[^/"'\''<>\n]*@#\1[redacted]@#g
 s#(Authorization["'\'']?\\?[:=](\\?[[:space:]])*["'\'']?([A-Za-z]+(\\?[[:space:]])+)?)[A-Za-z0-9._~+/=-]+#\1[redacted]#Ig
-s#\b(Bearer(\\?[[:space:]])+)([A-Za-z._~+/-]*[0-9][A-Za-z0-9._~+/=-]*|[A-Za-z._~+/=-]{16,})#\1[redacted]#Ig'
+s#\b(Bearer(\\?[[:space:]])+)([A-Za-z._~+/-]*[0-9][A-Za-z0-9._~+/=-]*|[A-Za-z._~+/=-]{16,})#\1[redacted]#Ig
+s#\b([Bb]asic(\\?[[:space:]])+)([A-Za-z+/]*([0-9]|[a-z][A-Z])[A-Za-z0-9+/]{6,}=*|[A-Za-z0-9+/]{6,}=+)#\1[redacted]#g'
+
+# secret_within TEXT SECRET: is it in there, and as a whole where it must be?
+secret_within() {
+    if [[ $2 =~ ^[0-9]+$ ]]; then
+        [[ $1 =~ (^|[^0-9.])$2($|[^0-9.]) ]]
+    elif ((${#2} < 6)); then
+        [[ $1 =~ (^|[^A-Za-z0-9_])"$2"($|[^A-Za-z0-9_]) ]]
+    else
+        [[ $1 == *"$2"* ]]
+    fi
+}
 
 # redact_text TEXT: the text without secrets: known values, `--api-key VALUE` and NAME=VALUE of such names, and what
 # REDACT_RULES hides.
 redact_text() {
     local text=$1 s
     for s in "${SECRETS[@]}"; do
-        # A number is one only as a whole: parts of weights and times are none.
-        if [[ ! $s =~ ^[0-9]+$ || $text == "$s" || $text =~ (^|[^0-9.])$s($|[^0-9.]) ]]; then text=${text//"$s"/[redacted]}; fi
+        # A number is one only as a whole: parts of weights and times are none. Nor are parts of words of a short one.
+        if [[ $text == "$s" ]] || secret_within "$text" "$s"; then text=${text//"$s"/[redacted]}; fi
     done
     # Most texts hold nothing of the kind, and a process for each would cost more than the rest of the run's book-keeping.
     if [[ $text == *://*@* || ${text^^} =~ $SECRET_NAME || ${text^^} == *BEARER* ]]; then
@@ -154,7 +166,7 @@ redact_words() {
             word='[redacted]' hide=''
         elif [[ ${word^^} =~ ^--?$name$ ]]; then
             hide=1
-        elif [[ ${word^^} =~ ^(-{0,2}$name=). ]]; then
+        elif [[ ${word^^} =~ ^(-{0,2}$name=). ]] || [[ ${word^^} != AUTHORIZATION:* && ${word^^} =~ ^($name:[[:space:]]*)[^/[:space:]] ]]; then
             word="${word:0:${#BASH_REMATCH[1]}}[redacted]"
         else
             # A URL that is a word of its own, or the value of one, has its password up to the last @.
@@ -182,14 +194,20 @@ redact_stacks() {
 }
 
 redact_script() {
-    local s
+    local s literal
     printf '%s\n' "$REDACT_RULES"
     for s in "${SECRETS[@]}"; do
         if [[ $s =~ ^[0-9]+$ ]]; then
             printf 's#(^|[^0-9.])%s($|[^0-9.])#\\1[redacted]\\2#g\n' "$s"
             continue
         fi
-        printf 's#%s#[redacted]#g\n' "$(sed 's/[][\\.^$*+?(){}|#/]/\\&/g' <<<"$s")"
+        literal=$(sed 's/[][\\.^$*+?(){}|#/]/\\&/g' <<<"$s")
+        if ((${#s} < 6)); then
+            # Twice: the character between two of them belongs to both.
+            printf 's#(^|[^A-Za-z0-9_])%s($|[^A-Za-z0-9_])#\\1[redacted]\\2#g\n' "$literal" "$literal"
+        else
+            printf 's#%s#[redacted]#g\n' "$literal"
+        fi
     done
 }
 

@@ -5,21 +5,27 @@
 
 Prints each value and a NUL, the longest first. A file is read line by line, so that one which no parser takes hides
 nothing: KEY=value and `export KEY=value` with quotes and comments as python-dotenv has them; `key: value` anywhere in a
-line, block scalars (`key: |`), lists and mappings beneath a key. Where a line can be read in two ways both are printed. No values:
-those of fewer than 6 characters, which would blank out ordinary words; references (${…}); paths that exist; numbers of
-tokens and names of tokenizers. A file that cannot be read has none.
+line, block scalars (`key: |`), lists and mappings beneath a key. Where a line can be read in two ways both are printed, and of
+each value also what it looks like in JSON, in a URL and in base64. No values: those of fewer than 6 characters, which would
+blank out ordinary words (of passwords those of fewer than 3); references (${…}); paths that exist; numbers of tokens and names
+of tokenizers. A file that cannot be read has none.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
 import sys
+import urllib.parse
 from collections.abc import Iterator
 
-# As SECRET_NAME in run.sh.
-NAME = r"[\w.-]*(?:KEY|TOKEN|SECRET|PASS|PWD|CREDENTIAL|AUTH|DSN)[\w.-]*"
+# As SECRET_NAME in run.sh. A personal access token is a PAT, which as a part of a word is not.
+WORDS = "KEY|TOKEN|SECRET|PASS|PWD|CREDENTIAL|AUTH|DSN|COOKIE|BEARER|WEBHOOK|SALT"
+NAME = rf"[\w.-]*(?:{WORDS})[\w.-]*|(?<![\w.-])(?:[\w.-]*[_.-])?PAT(?:[_.-][\w.-]*)?"
+PASSWORD = re.compile(r"PASSWORD|PASSWD|PWD|SECRET")
+ORDINARY = {"true", "false", "none", "null", "auto", "basic", "yes", "off"}
 SETTING = re.compile(rf"""["']?({NAME})["']?[ \t]*[:=][ \t]*("(?:\\.|[^"\\])*"|'(?:''|[^'])*'|.*)""", re.IGNORECASE)
 ENTRY = re.compile(r"[\w.-]+[ \t]*:[ \t]+(.*)")
 BLOCK = re.compile(r"[|>][-+0-9]*([ \t]+#.*)?$")
@@ -74,13 +80,25 @@ def settings(text: str) -> Iterator[tuple[str, str]]:
 
 def is_secret(name: str, value: str) -> bool:
     name = name.upper()
+    if len(value) < 6 and (len(value) < 3 or not PASSWORD.search(name) or value.lower() in ORDINARY):
+        return False
     return not (
-        len(value) < 6
-        or value.startswith("${")
+        value.startswith("${")
         or "TOKENIZER" in name
         or ("TOKENS" in name and value.isdigit())
         or (value[0] in "/~." and os.path.exists(os.path.expanduser(value)))
     )
+
+
+def forms(value: str) -> Iterator[str]:
+    """What may be printed in its place. Of a short one it is itself alone."""
+    yield value
+    if len(value) < 6:
+        return
+    raw = os.fsencode(value)
+    yield from (json.dumps(value, ensure_ascii=pure)[1:-1] for pure in (True, False))
+    yield from (urllib.parse.quote(raw, safe="/"), urllib.parse.quote(raw, safe=""), urllib.parse.quote_plus(raw))
+    yield base64.b64encode(raw).decode().rstrip("=")
 
 
 def main() -> None:
@@ -91,7 +109,7 @@ def main() -> None:
                 found += settings(file.read())
         except OSError:
             pass
-    values = {line for name, value in found for line in value.splitlines() if is_secret(name, line)}
+    values = {form for name, value in found for line in value.splitlines() if is_secret(name, line) for form in forms(line)}
     for value in sorted(values, key=lambda v: (-len(v), v)):
         sys.stdout.buffer.write(os.fsencode(value) + b"\0")
 

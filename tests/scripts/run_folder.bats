@@ -147,6 +147,31 @@ c [redacted] d
 plain t0ken"
 }
 
+@test "a secret is hidden as JSON, URLs and base64 have it, a short password as a whole word, and a header of a command line" {
+    cat >"$BATS_TEST_TMPDIR/.env" <<'X'
+GITHUB_PAT=ghp_A1b2C3d4
+SESSION_COOKIE=monster-of-cookies
+SLACK_WEBHOOK=https://hooks.example/T1/xyzzy
+DB_PASSWORD=abc12
+USE_PASSWORD=true
+COMPAT=ordinary-mode
+X
+    export MY_API_TOKEN='pa"ss/w d1'
+    run -0 with_run 'secrets_collect "$BATS_TEST_TMPDIR/.env"
+        printf "%s\n" "{\"k\": \"pa\\\"ss/w d1\"}" "?k=pa%22ss/w%20d1" "?k=pa%22ss%2Fw+d1" "$(printf %s "$MY_API_TOKEN" | base64)" "Basic dXNlcjpwYXNz" \
+            "ghp_A1b2C3d4 monster-of-cookies https://hooks.example/T1/xyzzy" "p=abc12 abc12, abc123" "true ordinary-mode Basic authentication" | redact_stream
+        redact_words curl --header "X-Auth: qqqq1111" -H "Accept: text/plain" abc12 abc123'
+    equal "$output" '{"k": "[redacted]"}
+?k=[redacted]
+?k=[redacted]
+[redacted]==
+Basic [redacted]
+[redacted] [redacted] [redacted]
+p=[redacted] [redacted], abc123
+true ordinary-mode Basic authentication
+curl --header X-Auth:\ [redacted] -H Accept:\ text/plain [redacted] abc123'
+}
+
 @test "a secret with blanks is hidden whole, however it is quoted" {
     local given said
     while IFS=$'\t' read -r given said; do
