@@ -76,8 +76,10 @@ check_perf() {
 }
 
 check_schedstat() {
-    local run wait rest
-    read -r run wait rest <<<"$(sys /proc/self/schedstat)"
+    local run wait rest of=self
+    # That of this script: `self` would be the subshell, which has just begun and often has all zero.
+    [[ -n $SYS ]] || of=$$
+    read -r run wait rest <<<"$(sys "/proc/$of/schedstat")"
     if [[ ${run-} =~ ^[0-9]+$ && "$run$wait" != 00 ]]; then
         ok run-queue "schedstat tells a slow loader from a busy machine"
     else

@@ -55,6 +55,13 @@ on() {
     matches "$output" 'hint  clock .*hpet'
 }
 
+@test "a schedstat that counts is never taken for one that reads nothing" {
+    local run wait rest
+    read -r run wait rest </proc/$$/schedstat && [[ $run$wait != 00 ]] || skip 'this kernel counts nothing'
+    run -0 bash -c '. "$ROOT/scripts/lib/common.sh"; . "$ROOT/scripts/lib/doctor.sh"; for ((i = 0; i < 100; i++)); do check_schedstat; done; echo "$HINTS"'
+    equal "${lines[-1]}" 0 'hints'
+}
+
 @test "a perf that may not see the kernel is a hint with the command" {
     cp -r "$FIXTURES/machines/yama1" "$BATS_TEST_TMPDIR"
     echo 2 >"$BATS_TEST_TMPDIR/yama1/proc/sys/kernel/perf_event_paranoid"
