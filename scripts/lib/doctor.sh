@@ -169,16 +169,50 @@ check_venv() {
     fi
 }
 
-check_environments() {
-    local name
-    for name in tools loader; do
-        if compgen -G "$CACHE/$name-*/.complete" >/dev/null; then
-            ok "$name" "environment in $CACHE"
-        else
-            hint "$name" "environment not built yet (any target builds it)" "make setup"
-        fi
-    done
+# env_built NEED…: prints the folder of the environment that NEED would build, false where it is not built whole. Nothing is
+# installed, fetched or built: env_build asks for the cache folder before it does any of that.
+env_built() (
+    need_debs() { :; }
+    need_cache() { exit 1; }
+    setup_log() { printf /dev/null; }
+    export UV_OFFLINE=1 UV_PYTHON_DOWNLOADS=never TOOLS_BIN=$TOOLS_ENV/bin
+    "$@" >/dev/null 2>&1 && printf '%s' "$ENV_DIR"
+)
+
+# find_environments: TOOLS_ENV and LOADER_ENV, empty where not built for what this version requires.
+find_environments() {
+    TOOLS_ENV=''
+    TOOLS_ENV=$(env_built need_tools) || :
+    LOADER_ENV=$(env_built need_loader_env) || :
 }
+
+# What the environments that are still to be built take while they are; a run alone keeps its corpus there.
+check_cache_room() {
+    local mib=20
+    [[ -n $TOOLS_ENV ]] || mib=$((mib + 500))
+    [[ -n $LOADER_ENV ]] || mib=$((mib + 2500))
+    check_disk "the cache" "$CACHE" "$mib"
+}
+
+check_environments() {
+    local versions
+    if [[ -z $TOOLS_ENV ]]; then
+        hint tools "environment not built yet (any target builds it)" "make setup"
+    elif versions=$("$TOOLS_ENV/bin/py-spy" --version 2>/dev/null && "$TOOLS_ENV/bin/python" --version 2>/dev/null); then
+        ok tools "${versions/$'\n'/, } in $TOOLS_ENV"
+    else
+        miss tools "no py-spy or no Python that runs in $TOOLS_ENV" "rm -r $TOOLS_ENV && make setup"
+    fi
+    if [[ -z $LOADER_ENV ]]; then
+        hint loader "environment not built yet (any target that starts the loader builds it)" "make setup"
+    elif versions=$("$LOADER_ENV/bin/python" -c "$LOADER_VERSIONS" 2>/dev/null); then
+        ok loader "$versions in $LOADER_ENV"
+    else
+        miss loader "no Python with qdrant-loader that runs in $LOADER_ENV" "rm -r $LOADER_ENV && make setup"
+    fi
+}
+LOADER_VERSIONS='import importlib.metadata, platform
+print("qdrant-loader", importlib.metadata.version("qdrant-loader") + ", Python", platform.python_version())'
 
 check_python() {
     local p
@@ -188,7 +222,7 @@ check_python() {
             return
         fi
     done
-    if compgen -G "$CACHE/loader-*/.complete" >/dev/null; then
+    if [[ -n $LOADER_ENV ]]; then
         ok cpython "3.12 in the loader environment"
     else
         hint cpython "no CPython 3.12 here; make setup will ask uv for one" "set LOADER_PYTHON=/path/to/python3.12"

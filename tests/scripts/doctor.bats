@@ -8,6 +8,23 @@ on() {
     DOCTOR_ROOT=$FIXTURES/machines/$1 "$ROOT/scripts/doctor"
 }
 
+# fake COMMAND: a program of that name, by its text on stdin, that comes before the machine's own.
+fake() {
+    mkdir -p "$BATS_TEST_TMPDIR/bin"
+    install /dev/stdin "$BATS_TEST_TMPDIR/bin/$1"
+    [[ $PATH == "$BATS_TEST_TMPDIR/bin:"* ]] || PATH=$BATS_TEST_TMPDIR/bin:$PATH
+}
+
+# own_cache [FOLDER…]: an empty cache folder, with those environments in it, of this machine's.
+own_cache() {
+    export XDG_CACHE_HOME=$BATS_TEST_TMPDIR/cache LOADER_PYTHON=$PYTHON312
+    OWN_CACHE=$XDG_CACHE_HOME/qdrant-loader-profiling
+    mkdir -p "$OWN_CACHE"
+    (($# == 0)) || ln -s "$@" "$OWN_CACHE"
+}
+TOOLS=${TOOLS_ENV_PYTHON%/bin/*}
+LOADER=${LOADER_ENV_PYTHON%/bin/*}
+
 @test "on this machine every line is ok, miss or hint, and the exit status counts the misses" {
     run "$ROOT/scripts/doctor"
     [[ $status == 0 || $status == 1 ]]
@@ -84,4 +101,44 @@ on() {
     PATH=$BATS_TEST_TMPDIR/bin run -1 "$ROOT/scripts/doctor"
     matches "$output" 'miss  gnuplot .*not installed'
     matches "$output" 'mend: sudo apt-get install gnuplot-nox'
+}
+
+@test "an environment of other requirements, or half built, is none" {
+    own_cache
+    mkdir "$OWN_CACHE/tools-0123456789abcdef" "$OWN_CACHE/loader-0123456789abcdef" "$OWN_CACHE/${TOOLS##*/}"
+    touch "$OWN_CACHE"/{tools,loader}-0123456789abcdef/.complete
+    run "$ROOT/scripts/doctor"
+    matches "$output" 'hint  tools .*not built yet'
+    matches "$output" 'hint  loader .*not built yet'
+    # Nor has the question built one, or written a word.
+    equal "$(cd "$OWN_CACHE" && find . -type f -o -name .lock\* | sort)" $'./loader-0123456789abcdef/.complete\n./tools-0123456789abcdef/.complete'
+}
+
+@test "an environment is there when it holds what it is for" {
+    own_cache "$TOOLS" "$LOADER"
+    run "$ROOT/scripts/doctor"
+    matches "$output" "ok    tools  *py-spy [0-9.]+, Python 3[0-9.]+ in $OWN_CACHE/tools-"
+    matches "$output" "ok    loader  *qdrant-loader [0-9.]+, Python 3.12[0-9.]+ in $OWN_CACHE/loader-"
+    rm "$OWN_CACHE"/*
+    mkdir -p "$OWN_CACHE/${TOOLS##*/}/bin" "$OWN_CACHE/${LOADER##*/}/bin"
+    touch "$OWN_CACHE/${TOOLS##*/}/.complete" "$OWN_CACHE/${LOADER##*/}/.complete"
+    ln -s "$TOOLS_ENV_PYTHON" "$OWN_CACHE/${TOOLS##*/}/bin/python"
+    ln -s "$PYTHON312" "$OWN_CACHE/${LOADER##*/}/bin/python"
+    run -1 "$ROOT/scripts/doctor"
+    matches "$output" "miss  tools  *no py-spy [^:]*mend: rm -r $OWN_CACHE/${TOOLS##*/} && make setup"
+    matches "$output" "miss  loader  *no Python with qdrant-loader [^:]*mend: rm -r $OWN_CACHE/${LOADER##*/} && make setup"
+}
+
+@test "the cache folder needs room for the environments that are not yet built, and no more" {
+    fake df <<<$'#!/bin/sh\necho Avail\necho $((1000 * 1024))'
+    own_cache
+    run -1 "$ROOT/scripts/doctor"
+    matches "$output" 'miss  disk  *the cache .* has 1000 MiB free, and needs 3020'
+    ln -s "$LOADER" "$OWN_CACHE"
+    run "$ROOT/scripts/doctor"
+    matches "$output" 'ok    disk  *the cache: 1000 MiB free'
+    ln -s "$TOOLS" "$OWN_CACHE"
+    fake df <<<$'#!/bin/sh\necho Avail\necho $((300 * 1024))'
+    run "$ROOT/scripts/doctor"
+    matches "$output" 'ok    disk  *the cache: 300 MiB free'
 }
