@@ -101,6 +101,48 @@ LOADER=${LOADER_ENV_PYTHON%/bin/*}
     PATH=$BATS_TEST_TMPDIR/bin run -1 "$ROOT/scripts/doctor"
     matches "$output" 'miss  gnuplot .*not installed'
     matches "$output" 'mend: sudo apt-get install gnuplot-nox'
+    # So is all that every profile asks for.
+    for c in make:make column:bsdextrautils curl:curl; do
+        matches "$output" "miss  ${c%:*}  *not installed [^:]*mend: sudo apt-get install ${c#*:}"
+    done
+    for c in cc jq; do
+        rm "$BATS_TEST_TMPDIR/bin/$c"
+    done
+    PATH=$BATS_TEST_TMPDIR/bin run -1 "$ROOT/scripts/doctor"
+    matches "$output" 'miss  cc  *not installed [^:]*mend: sudo apt-get install gcc'
+    matches "$output" 'miss  jq  *not installed [^:]*mend: sudo apt-get install jq'
+}
+
+@test "missing headers that the helpers are built with are a miss with the package's name" {
+    run -1 own_mounts bash -c 'mount -t tmpfs none /usr/include && exec "$ROOT/scripts/doctor"'
+    matches "$output" 'miss  libc  *not installed [^:]*mend: sudo apt-get install libc6-dev'
+    matches "$output" 'miss  zlib  *not installed [^:]*mend: sudo apt-get install zlib1g-dev'
+}
+
+@test "what the profiles ask for is on the list that doctor goes through" {
+    local script
+    for script in "$ROOT"/scripts/profile-* "$ROOT/scripts/setup" "$ROOT/scripts/metrics"; do
+        grep -qF 'need_debs "${PROFILES_NEED[@]}"' "$script" || fail "${script##*/}"
+    done
+    run -0 bash -c '. "$ROOT/scripts/lib/common.sh"; . "$ROOT/scripts/lib/env.sh"
+        BIN=$ROOT/build/bin; need_debs() { echo "$*"; exit; }; echo "${HELPERS_NEED[*]}"; need_helpers'
+    equal "${lines[1]}" "${lines[0]}"
+}
+
+@test "a tool's line has its version" {
+    local c
+    fake perf <<<$'#!/bin/sh\necho perf version 6.5.13'
+    fake cc <<<'#!/bin/sh'
+    fake gcc <<<$'#!/bin/sh\necho "gcc (Ubuntu 13.3.0-6ubuntu2~24.04) 13.3.0"; echo "Copyright (C) 2023 1.2"'
+    fake clang <<<$'#!/bin/sh\necho "Ubuntu clang version 18.1.3 (1ubuntu1)"'
+    fake gnuplot <<<$'#!/bin/sh\necho "gnuplot 6.0 patchlevel 2"'
+    fake jq <<<$'#!/bin/sh\necho jq-1.7.1'
+    fake bats <<<$'#!/bin/sh\necho Bats 1.11.0'
+    run "$ROOT/scripts/doctor"
+    for c in 'perf .*version 6\.5\.13,' 'cc .*\(gcc 13\.3\.0, clang 18\.1\.3\)' 'gnuplot .*\(gnuplot 6\.0 patchlevel 2\)' \
+        'jq .*\(jq 1\.7\.1\)' 'bats .*\(bats 1\.11\.0\)'; do
+        matches "$output" "(ok  |hint)  $c"
+    done
 }
 
 @test "an environment of other requirements, or half built, is none" {
