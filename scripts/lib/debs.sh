@@ -11,6 +11,10 @@ DEB_OF=(
     valgrind:valgrind cargo:cargo curl:curl git:git column:bsdextrautils pgrep:procps go:golang-go g++:g++ xz:xz-utils protoc-c:protobuf-c-compiler
 )
 
+# What the helpers are built with, and what every target that profiles reads and writes its text with.
+HELPERS_NEED=(make cc libc zlib)
+PROFILES_NEED=(jq column curl)
+
 # need_debs COMMAND…: installs the packages of those commands that are missing, and only those. `venv`, `libc` and
 # names of header files are asked for by what shows them.
 need_debs() {

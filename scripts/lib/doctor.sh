@@ -56,28 +56,34 @@ check_ptrace() {
 }
 
 check_perf() {
-    local paranoid words
+    local paranoid words version
     paranoid=$(sys /proc/sys/kernel/perf_event_paranoid)
     words="perf_event_paranoid $paranoid"
     if ! perf_find; then
         hint perf "perf is not installed: no native stacks" "sudo apt-get install $(perf_package)"
-    elif has_cap 38 || has_cap 21 || [[ $paranoid =~ ^-?[012]$ ]]; then
+        return
+    fi
+    version=$(version_of perf)
+    version=${version:+version $version, }
+    if has_cap 38 || has_cap 21 || [[ $paranoid =~ ^-?[012]$ ]]; then
         if [[ -z $SYS ]] && perf stat -e instructions:u true 2>&1 | grep -q 'not supported'; then
             words="software clock only (the machine offers no hardware counters); paranoid $paranoid"
         fi
         if [[ $paranoid == 2 ]] && ! has_cap 38 && ! has_cap 21; then
-            hint perf "$words: no functions of the kernel, no OFFCPU=1" "sudo sysctl kernel.perf_event_paranoid=1"
+            hint perf "$version$words: no functions of the kernel, no OFFCPU=1" "sudo sysctl kernel.perf_event_paranoid=1"
         else
-            ok perf "$words"
+            ok perf "$version$words"
         fi
     else
-        hint perf "perf is barred (perf_event_paranoid $paranoid)" "sudo sysctl kernel.perf_event_paranoid=1"
+        hint perf "${version}perf is barred (perf_event_paranoid $paranoid)" "sudo sysctl kernel.perf_event_paranoid=1"
     fi
 }
 
 check_schedstat() {
-    local run wait rest
-    read -r run wait rest <<<"$(sys /proc/self/schedstat)"
+    local run wait rest of=self
+    # That of this script: `self` would be the subshell, which has just begun and often has all zero.
+    [[ -n $SYS ]] || of=$$
+    read -r run wait rest <<<"$(sys "/proc/$of/schedstat")"
     if [[ ${run-} =~ ^[0-9]+$ && "$run$wait" != 00 ]]; then
         ok run-queue "schedstat tells a slow loader from a busy machine"
     else
@@ -136,15 +142,48 @@ check_disk() {
     fi
 }
 
-# check_tool needed|wanted COMMAND PACKAGE WHY
+# version_of PROGRAM: the number in what it says of itself, empty where it says none.
+version_of() {
+    { "$1" --version 2>/dev/null || :; } | grep -oEm 1 '[0-9]+\.[0-9][0-9.]*( patchlevel [0-9]+)?' | head -n 1 || :
+}
+
+# check_tool needed|wanted COMMAND WHY [PROGRAM…]: COMMAND by the name that need_debs knows it by, with the versions of those
+# programs that are there.
 check_tool() {
-    if command -v "$2" >/dev/null; then
-        ok "$2" "$4"
+    local p version versions=''
+    debs_missing "$2"
+    if ((${#DEBS_MISSING[@]} == 0)); then
+        for p in "${@:4}"; do
+            version=$(version_of "$p")
+            [[ -z $version ]] || versions+="${versions:+, }$p $version"
+        done
+        ok "$2" "$3${versions:+ ($versions)}"
     elif [[ $1 == needed ]]; then
-        miss "$2" "not installed ($4)" "sudo apt-get install $3"
+        miss "$2" "not installed ($3)" "sudo apt-get install ${DEBS_MISSING[*]}"
     else
-        hint "$2" "not installed ($4)" "sudo apt-get install $3"
+        hint "$2" "not installed ($3)" "sudo apt-get install ${DEBS_MISSING[*]}"
     fi
+}
+
+# What need_helpers and every profile ask for.
+check_needed() {
+    local c why
+    for c in "${HELPERS_NEED[@]}"; do
+        case $c in
+            cc) check_tool needed "$c" "builds the helpers" gcc clang ;;
+            libc | zlib) check_tool needed "$c" "headers that the helpers are built with" ;;
+            *) check_tool needed "$c" "builds the helpers" "$c" ;;
+        esac
+    done
+    for c in "${PROFILES_NEED[@]}"; do
+        case $c in
+            jq) why="writes run.json" ;;
+            column) why="lays out the tables" ;;
+            curl) why="hands on metrics" ;;
+            *) why="every profile calls it" ;;
+        esac
+        check_tool needed "$c" "$why" "$c"
+    done
 }
 
 check_chromium() {
@@ -167,16 +206,51 @@ check_venv() {
     fi
 }
 
-check_environments() {
-    local name
-    for name in tools loader; do
-        if compgen -G "$CACHE/$name-*/.complete" >/dev/null; then
-            ok "$name" "environment in $CACHE"
-        else
-            hint "$name" "environment not built yet (any target builds it)" "make setup"
-        fi
-    done
+# env_built NEED…: prints the folder of the environment that NEED would build, false where it is not built whole. Nothing is
+# installed, fetched or built: env_build asks for the cache folder before it does any of that.
+# shellcheck disable=SC2317 # what is called by "$@" calls them
+env_built() (
+    need_debs() { :; }
+    need_cache() { exit 1; }
+    setup_log() { printf /dev/null; }
+    export UV_OFFLINE=1 UV_PYTHON_DOWNLOADS=never TOOLS_BIN=$TOOLS_ENV/bin
+    "$@" >/dev/null 2>&1 && printf '%s' "$ENV_DIR"
+)
+
+# find_environments: TOOLS_ENV and LOADER_ENV, empty where not built for what this version requires.
+find_environments() {
+    TOOLS_ENV=''
+    TOOLS_ENV=$(env_built need_tools) || :
+    LOADER_ENV=$(env_built need_loader_env) || :
 }
+
+# What the environments that are still to be built take while they are; a run alone keeps its corpus there.
+check_cache_room() {
+    local mib=20
+    [[ -n $TOOLS_ENV ]] || mib=$((mib + 500))
+    [[ -n $LOADER_ENV ]] || mib=$((mib + 2500))
+    check_disk "the cache" "$CACHE" "$mib"
+}
+
+check_environments() {
+    local versions
+    if [[ -z $TOOLS_ENV ]]; then
+        hint tools "environment not built yet (any target builds it)" "make setup"
+    elif versions=$("$TOOLS_ENV/bin/py-spy" --version 2>/dev/null && "$TOOLS_ENV/bin/python" --version 2>/dev/null); then
+        ok tools "${versions/$'\n'/, } in $TOOLS_ENV"
+    else
+        miss tools "no py-spy or no Python that runs in $TOOLS_ENV" "rm -r $TOOLS_ENV && make setup"
+    fi
+    if [[ -z $LOADER_ENV ]]; then
+        hint loader "environment not built yet (any target that starts the loader builds it)" "make setup"
+    elif versions=$("$LOADER_ENV/bin/python" -c "$LOADER_VERSIONS" 2>/dev/null); then
+        ok loader "$versions in $LOADER_ENV"
+    else
+        miss loader "no Python with qdrant-loader that runs in $LOADER_ENV" "rm -r $LOADER_ENV && make setup"
+    fi
+}
+LOADER_VERSIONS='import importlib.metadata, platform
+print("qdrant-loader", importlib.metadata.version("qdrant-loader") + ", Python", platform.python_version())'
 
 check_python() {
     local p
@@ -186,7 +260,7 @@ check_python() {
             return
         fi
     done
-    if compgen -G "$CACHE/loader-*/.complete" >/dev/null; then
+    if [[ -n $LOADER_ENV ]]; then
         ok cpython "3.12 in the loader environment"
     else
         hint cpython "no CPython 3.12 here; make setup will ask uv for one" "set LOADER_PYTHON=/path/to/python3.12"

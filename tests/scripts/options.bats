@@ -111,9 +111,21 @@ X
     equal "$output" '<a><b  c><d e><f g>0'
 }
 
-@test "the exit status of a script passes through make" {
-    run -2 make -C "$ROOT" report RUN=no-such-run
-    matches "$output" "no run folder 'no-such-run'"
+@test "a script's exit status tells what was wrong; make's is 2 for all of them, and it names the script's" {
+    local status_of_script target option
+    export RESULTS=$BATS_TEST_TMPDIR/results
+    mkdir -p "$RESULTS/damaged"
+    echo '{' >"$RESULTS/damaged/run.json"
+    while read -r status_of_script target option; do
+        run "-$status_of_script" env "$option" "$ROOT/scripts/$target"
+        run -2 env "$option" make -C "$ROOT" "$target"
+        matches "$output" "make: \*\*\* .* Error $status_of_script(\$|[^0-9])"
+    done <<X
+1 doctor DOCTOR_ROOT=$FIXTURES/machines/yama3
+2 report RUN=no-such-run
+3 report RUN=damaged
+X
+    run -0 make -C "$ROOT" help
 }
 
 @test "attaching and launching at once is refused" {
