@@ -11,7 +11,7 @@ need_helpers() {
     need_debs make cc libc zlib
     env -u MAKEFLAGS -u MFLAGS make -q --no-print-directory -C "$ROOT" built 2>/dev/null && return 0
     say "building the helpers"
-    env -u MAKEFLAGS -u MFLAGS make -s --no-print-directory -C "$ROOT" built >&2 ||
+    env -u MAKEFLAGS -u MFLAGS make -s -j "$(nproc)" --no-print-directory -C "$ROOT" built >&2 ||
         die 3 build-failed "the helpers could not be built (messages above). Try: make clean, then make helpers V=1"
 }
 
@@ -51,12 +51,15 @@ env_build() {
     exec {lock}>&-
 }
 
-# env_so_far DIR BYTE: what is in the folder so far, and what is done now, by the set-up log from that byte on.
+# env_so_far DIR BYTE: what is in the folder so far, and what is done now.
 env_so_far() {
     local last
-    last=$(tail -c "+$2" "$(setup_log)" | tail -n 1 | cut -c1-60)
+    last=$(log_so_far "$2")
     printf '%s MB%s' "$(du -sm "$1" 2>/dev/null | cut -f1 || :)" "${last:+; $last}"
 }
+
+# log_so_far BYTE: the last line of the set-up log from that byte on.
+log_so_far() { tail -c "+$1" "$(setup_log)" | tail -n 1 | cut -c1-60; }
 
 build_tools_env() {
     python3 -m venv "$1" && "$1/bin/pip" install --quiet --disable-pip-version-check -r "$ROOT/scripts/env/tools.txt"
@@ -156,30 +159,40 @@ is_cpython() {
     [[ -n $2 && $("$2" -c 'import sys; print(sys.implementation.name, *sys.version_info[:2])' 2>/dev/null) == "cpython 3 $1" ]]
 }
 
-# find_cpython_312: prints the path of a CPython 3.12: LOADER_PYTHON, python3.12 on PATH, pyenv, uv.
+# find_cpython_312: sets REPLY to the path of a CPython 3.12: LOADER_PYTHON, python3.12 on PATH, pyenv, uv. Not in a `$(…)`, which
+# would go on without the script when that is ended.
 find_cpython_312() {
     if [[ -n $LOADER_PYTHON ]]; then
         is_cpython 12 "$LOADER_PYTHON" ||
             die 3 no-python-3.12 "LOADER_PYTHON=$LOADER_PYTHON is no CPython 3.12, nor has it qdrant-loader. Name one that is, or leave it out"
-        real_python "$LOADER_PYTHON"
+        REPLY=$(real_python "$LOADER_PYTHON")
         return
     fi
-    find_cpython 12 ||
+    get_cpython 12 ||
         die 3 no-python-3.12 "no CPython 3.12 found (LOADER_PYTHON, python3.12 on PATH, pyenv, uv). Install it, or set LOADER_PYTHON=/path/to/python3.12 (why uv did not get one: $(setup_log))"
 }
 
-# find_cpython MINOR: prints the path of a CPython 3.MINOR on PATH, of pyenv or uv; asks uv for one where there is none.
+# find_cpython MINOR: sets REPLY to the path of a CPython 3.MINOR on PATH, of pyenv or uv; false when there is none.
 find_cpython() {
     local p
     for p in $(type -ap "python3.$1" || :) "${PYENV_ROOT:-$HOME/.pyenv}/versions/3.$1".*/bin/"python3.$1" \
         "$("$TOOLS_BIN/uv" python find "3.$1" 2>/dev/null || :)"; do
         if is_cpython "$1" "$p"; then
-            real_python "$p"
-            return
+            REPLY=$(real_python "$p")
+            return 0
         fi
     done
+    return 1
+}
+
+# get_cpython MINOR: the same, and asks uv for one where there is none.
+get_cpython() {
+    find_cpython "$1" && return 0
+    need_cache
+    local so_far
+    so_far=(log_so_far $(($(log_size) + 1)))
     say "no CPython 3.$1 here: asking uv for one"
-    "$TOOLS_BIN/uv" python install "3.$1" >>"$(setup_log)" 2>&1 && p=$("$TOOLS_BIN/uv" python find "3.$1") && real_python "$p"
+    with_progress "CPython 3.$1" "$TOOLS_BIN/uv" python install "3.$1" && find_cpython "$1"
 }
 
 # need_test_env: what only the tests need (after need_loader_env): PYTHON312, PYTHON313 and UVLOOP_PYTHON, a 3.12 with
@@ -190,7 +203,7 @@ need_test_env() {
     PATH=$PATH:${BASE_PYTHON%/*}
     # A test compiles a module for it.
     [[ $BASE_PYTHON != /usr/bin/* ]] || need_debs python3.12-dev
-    [[ -n ${PYTHON313-} ]] || PYTHON313=$(find_cpython 13) ||
+    [[ -n ${PYTHON313-} ]] || { get_cpython 13 && PYTHON313=$REPLY; } ||
         die 3 no-python-3.13 "no CPython 3.13 found (PYTHON313, python3.13 on PATH, pyenv, uv). Install it, or set PYTHON313=none to test without"
     env_build test "$("$BASE_PYTHON" -VV)" build_test_env "$ROOT/scripts/env/test.txt"
     UVLOOP_PYTHON=$ENV_DIR/bin/python
@@ -214,7 +227,8 @@ build_loader_env() {
 
 # need_loader_env: the loader's own environment (after need_tools): LOADER_ENV_PYTHON.
 need_loader_env() {
-    BASE_PYTHON=$(find_cpython_312)
+    find_cpython_312
+    BASE_PYTHON=$REPLY
     env_build loader "compiled, $("$BASE_PYTHON" -VV)" build_loader_env "$ROOT/scripts/env/loader.txt" "$ROOT/scripts/env/loader-overrides.txt"
     LOADER_ENV_PYTHON=$ENV_DIR/bin/python
     export LOADER_ENV_PYTHON

@@ -63,6 +63,31 @@ build_ends() {
 @test "SIGTERM in a build ends it, exit 143" { build_ends TERM 143; }
 @test "SIGINT in a build ends it, exit 130" { build_ends INT 130; }
 
+# fetch_ends SIGNAL STATUS: the same of uv, while it fetches a CPython that is nowhere on the machine.
+fetch_ends() {
+    local pid status=0 cache=$XDG_CACHE_HOME/qdrant-loader-profiling
+    mkdir -p "$cache" "$BATS_TEST_TMPDIR/tools"
+    # shellcheck disable=SC2016 # the stand-in's
+    printf '#!/bin/bash\n[[ $2 == install ]] || exit 1\necho "$$" >%q\nread <> <(:)\n' "$cache/child" | install /dev/stdin "$BATS_TEST_TMPDIR/tools/uv"
+    set -m
+    PYENV_ROOT=/nonexistent with_env 'is_cpython() { return 1; }; TOOLS_BIN=$BATS_TEST_TMPDIR/tools; find_cpython_312; echo found' \
+        >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
+    pid=$!
+    set +m
+    until_true 10 test -s "$cache/child"
+    kill -s "$1" "$pid"
+    wait "$pid" || status=$?
+    equal "$status" "$2" 'exit status'
+    until_true 5 gone "$(<"$cache/child")"
+    equal "$(<"$BATS_TEST_TMPDIR/out")" ''
+    matches "$(<"$BATS_TEST_TMPDIR/err")" 'no CPython 3\.12 here: asking uv for one'
+    [[ $(<"$BATS_TEST_TMPDIR/err") != *no-python-3.12* ]] || fail "$(<"$BATS_TEST_TMPDIR/err")"
+    [[ $1 == KILL ]] || matches "$(<"$BATS_TEST_TMPDIR/err")" 'CPython 3\.12: stopped\.'
+}
+
+@test "the fetching of a CPython ends with the script that is killed" { fetch_ends KILL 137; }
+@test "SIGTERM while a CPython is fetched ends that, exit 143" { fetch_ends TERM 143; }
+
 @test "how far a build is says nothing of what was set up before it" {
     run -0 with_env 'need_cache; echo "Setting up jq" >"$(setup_log)"; from=$(($(log_size) + 1)); env_so_far "$CACHE" "$from"
         echo; printf "%s\n" "Downloaded one" "Downloaded two" >>"$(setup_log)"; env_so_far "$CACHE" "$from"'
