@@ -207,13 +207,12 @@ check_venv() {
 }
 
 # env_built NEED…: prints the folder of the environment that NEED would build, false where it is not built whole. Nothing is
-# installed, fetched or built: env_build asks for the cache folder before it does any of that.
+# installed, fetched or built: whatever writes there asks for the cache folder first.
 # shellcheck disable=SC2317 # what is called by "$@" calls them
 env_built() (
     need_debs() { :; }
     need_cache() { exit 1; }
-    setup_log() { printf /dev/null; }
-    export UV_OFFLINE=1 UV_PYTHON_DOWNLOADS=never TOOLS_BIN=$TOOLS_ENV/bin
+    export TOOLS_BIN=$TOOLS_ENV/bin
     "$@" >/dev/null 2>&1 && printf '%s' "$ENV_DIR"
 )
 
