@@ -8,7 +8,7 @@
 # need_helpers: the C helpers, built where the sources are newer. Quick when they are not.
 need_helpers() {
     [[ $BIN == "$ROOT/build/bin" ]] || return 0
-    need_debs make cc libc zlib
+    need_debs "${HELPERS_NEED[@]}"
     env -u MAKEFLAGS -u MFLAGS make -q --no-print-directory -C "$ROOT" built 2>/dev/null && return 0
     say "building the helpers"
     env -u MAKEFLAGS -u MFLAGS make -s -j "$(nproc)" --no-print-directory -C "$ROOT" built >&2 ||
