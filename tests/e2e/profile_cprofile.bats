@@ -24,10 +24,7 @@ setup() {
 }
 
 @test "the stages name chunk, embed, upsert, state and startup" {
-    local stage
-    for stage in chunk embed upsert state startup; do
-        awk -F '\t' -v s="$stage" '$1 == s && $2 > 0 { found = 1 } END { exit !found }' "$RUN/stages.tsv" || fail "no share of $stage"
-    done
+    stages_named "$RUN"
     # Start-up's CPU is what the kernel had counted, once: the profile's own part of it is in that.
     equal "$(awk -F '\t' '$1 == "startup" { print $3 }' "$RUN/stages.tsv")" "$(jq .startup_cpu_s "$RUN/run.json" | awk '{ printf "%.2f", $1 }')"
 }
