@@ -70,3 +70,49 @@ row() { awk -F '\t' -v s="$1" '$1 == s' "$RUN/stages.tsv" | tr '\t' ' '; }
     equal "$(stages "$RUN/launched" "$RUN")" '# counted: cpu_s;startup 5.00 n/a n/a;chunk 3.00 3.00 +0.00;sum 4.00 4.00 +0.00;'
     equal "$(stages "$RUN" "$RUN/launched")" '# counted: cpu_s;startup n/a 5.00 n/a;chunk 3.00 3.00 +0.00;sum 4.00 4.00 +0.00;'
 }
+
+# cprofile_of TEXT: a file as cProfile writes it: of these functions, (primitive, calls, own, cumulative, callers). RE, CHUNK and
+# STATE are a library's function, and functions that decide for a stage.
+cprofile_of() {
+    python3 -c '
+import marshal, sys
+lib = "/env/lib/python3.12/"
+MAIN, RE, LEN = ("/app/main.py", 1, "main"), (lib + "re/__init__.py", 7, "split"), ("~", 0, "<built-in method builtins.len>")
+CHUNK = (lib + "site-packages/qdrant_loader/core/chunking/chunking_service.py", 9, "chunk_document")
+STATE = (lib + "site-packages/sqlalchemy/engine/base.py", 5, "execute")
+START = ("~", 0, "<built-in method _thread.start_new_thread>")
+sys.stdout.buffer.write(marshal.dumps(eval(sys.argv[1])))' "$1" >"$BATS_TEST_TMPDIR/profile.out"
+}
+
+@test "what is too small to be followed to its callers keeps their stages, by their shares of the calls" {
+    # A hundred thousandth of the whole, in len: from split, which is called by chunking, by the database and by others.
+    cprofile_of '{MAIN: (1, 1, 100.0, 100.1, {}),
+        CHUNK: (6, 6, 0.0, 0.1, {MAIN: (6, 6, 0.0, 0.1)}),
+        STATE: (2, 2, 0.0, 0.1, {MAIN: (2, 2, 0.0, 0.1)}),
+        RE: (10, 10, 0.0, 0.1, {CHUNK: (6, 6, 0.0, 0.1), STATE: (2, 2, 0.0, 0.1), MAIN: (2, 2, 0.0, 0.1)}),
+        LEN: (99, 99, 0.006, 0.006, {RE: (50, 50, 0.005, 0.005), CHUNK: (49, 49, 0.001, 0.001)})}'
+    run -0 python3 "$ROOT/scripts/lib/cprofile.py" collapse "$BATS_TEST_TMPDIR/profile.out" "$ROOT/scripts/stages.map"
+    equal "$(awk '{ sum += $NF } END { print sum }' <<<"$output")" 100006000
+    run -0 stackstages --stages "$ROOT/scripts/stages.map" <(printf '%s\n' "$output")
+    matches "$output" $'\nchunk\t4000\t'
+    matches "$output" $'\nstate\t1000\t'
+    # What nobody knows is other, and waits for nothing.
+    matches "$output" $'\nwaiting\t0\t0.0\nother\t100001000\t'
+}
+
+@test "each stage has a line for what is not followed" {
+    local stage stages
+    read -ra stages < <(sed -n 's/^# stages: //p' "$ROOT/scripts/stages.map")
+    for stage in "${stages[@]}"; do
+        run -0 stackstages --stages "$ROOT/scripts/stages.map" <(echo "(not followed: $stage);f (a.py:1) 1")
+        matches "$output" "$stage"$'\t1\t100.0'
+    done
+}
+
+@test "of a profile whose call counts cannot be it is said how many" {
+    cprofile_of '{MAIN: (1, 1, 1.0, 1.0, {}), START: (1, 1, 0.0, 0.0, {MAIN: (1, 1, 0.0, 0.0)}), RE: (0, 3, 0.0, 0.0, {MAIN: (0, 3, 0.0, 0.0)})}'
+    run -1 python3 "$ROOT/scripts/lib/cprofile.py" check "$BATS_TEST_TMPDIR/profile.out"
+    matches "$output" $'odd_call_counts\t1'
+    run -0 python3 "$ROOT/scripts/lib/cprofile.py" trust "$BATS_TEST_TMPDIR/profile.out"
+    matches "$output" '\. 1 functions have counts that cannot be'
+}
