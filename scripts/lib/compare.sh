@@ -87,9 +87,11 @@ compare_figures() {
     }'
 }
 
-# stage_column RUN: what stages.tsv counts: wall time, else CPU time, else thread-seconds.
+# stage_column RUN: what stages.tsv counts: wall time, else CPU time, else thread-seconds. Start-up may be n/a, of a loader that
+# was attached to late.
 stage_column() {
     awk -F '\t' '/^#/ { next } !h++ { for (i = 1; i <= NF; i++) c[$i] = i; next }
+        $1 == "startup" { next }
         { for (k in c) if ($c[k] != "n/a") known[k]++; n++ }
         END {
             split("wall_s cpu_s thread_s", want, " ")
@@ -98,7 +100,7 @@ stage_column() {
         }' "$1/stages.tsv"
 }
 
-# compare_stages: stage, baseline, candidate, difference, in seconds; the sums are the last line.
+# compare_stages: stage, baseline, candidate, difference, in seconds; the sums, of what both know, are the last line.
 compare_stages() {
     local column
     [[ -s $BASE_RUN/stages.tsv && -s $CAND_RUN/stages.tsv ]] || {
@@ -112,14 +114,21 @@ compare_stages() {
         !head { for (i = 1; i <= NF; i++) c[$i] = i; head = 1; next }
         {
             if (!($1 in seen)) { order[++n] = $1; seen[$1] = 1 }
-            v[file, $1] = ($c[want] == "n/a" ? 0 : $c[want])
-            sum[file] += v[file, $1]
+            v[file, $1] = $c[want]
         }
-        function row(name, a, b) { print name, sprintf("%.2f", a), sprintf("%.2f", b), sprintf("%+.2f", b - a) }
+        function number(a) { return (a == "n/a" ? a : sprintf("%.2f", a)) }
+        function row(name, a, b) { print name, number(a), number(b), (a == "n/a" || b == "n/a" ? "n/a" : sprintf("%+.2f", b - a)) }
         END {
             print "# counted: " want
             print "stage", "baseline", "candidate", "difference"
-            for (i = 1; i <= n; i++) row(order[i], v[1, order[i]], v[2, order[i]])
+            for (i = 1; i <= n; i++) {
+                a = v[1, order[i]]
+                b = v[2, order[i]]
+                row(order[i], a, b)
+                if (a == "n/a" || b == "n/a") continue
+                sum[1] += a
+                sum[2] += b
+            }
             row("sum", sum[1], sum[2])
         }' "$BASE_RUN/stages.tsv" "$CAND_RUN/stages.tsv"
 }

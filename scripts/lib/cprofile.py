@@ -4,7 +4,7 @@
     cprofile.py check    PROFILE             invariants, as `key value` lines; exit 1 when one is broken
     cprofile.py trust    PROFILE             one sentence: which columns hold
     cprofile.py top      PROFILE [N]         the N most called functions, and the N with the largest own time
-    cprofile.py collapse PROFILE             collapsed stacks, weight in microseconds of own time
+    cprofile.py collapse PROFILE STAGES_MAP  collapsed stacks, weight in microseconds of own time
     cprofile.py page     PROFILE NAME        SnakeViz's page with everything inside, for any browser
 
 cProfile keeps, for each function and each of its callers, calls and times; it keeps no stacks. On CPython 3.12 and 3.13
@@ -19,6 +19,7 @@ import os
 import re
 import sys
 from collections import defaultdict
+from functools import cache
 from html import escape
 from pathlib import Path
 from pstats import Stats
@@ -27,8 +28,13 @@ Func = tuple[str, int, str]
 # Per caller: calls without recursion, calls, own seconds, cumulative seconds.
 Edge = tuple[int, int, float, float]
 Profile = dict[Func, tuple[int, int, float, float, dict[Func, Edge]]]
-# Stands for callers that are not followed.
-CUT: Func = ("~", 0, "[…]")
+# Of a function: the share of its calls that are made for each stage.
+Shares = dict[str, float]
+
+
+def cut_at(stage: str) -> Func:
+    """Stands for callers that are not followed. Those of a stage have a line in stages.map; brackets would mean waiting."""
+    return "~", 0, f"(not followed: {stage})" if stage else "(not followed)"
 
 
 def load(path: str) -> Profile:
@@ -38,30 +44,36 @@ def load(path: str) -> Profile:
         sys.exit(f"cprofile: {path}: {e}")
 
 
+@cache
 def name(func: Func) -> str:
     """`function (module/file.py:line)`, as the samplers write frames; a built-in has no file."""
     file, line, function = func
     if file in ("~", ""):
         return function.replace(";", ":")
-    short = re.sub(r"^.*?(?:site-packages|lib/python3\.\d+)/", "", file)
+    short = re.sub(r"^.*(?:site-packages|lib/python3\.\d+)/", "", file)
     return f"{function} ({short}:{line})".replace(";", ":")
 
 
 def check(path: str) -> int:
     stats = load(path)
     impossible = [f for f, (_, _, own, cum, _) in stats.items() if own > cum + 1e-6]
-    odd_calls = [f for f, (primitive, calls, *_) in stats.items() if not 0 < primitive <= calls]
+    odd_calls = odd_call_counts(stats)
     own = sum(s[2] for s in stats.values())
     print(f"functions\t{len(stats)}")
     print(f"calls\t{sum(s[1] for s in stats.values())}")
     print(f"own_s\t{own:.3f}")
     print("threads_started\t{}\nthreads_not_ended\t{}".format(*threads(stats)))
     print(f"own_above_cumulative\t{len(impossible)}")
-    print(f"odd_call_counts\t{len(odd_calls)}")
+    print(f"odd_call_counts\t{odd_calls}")
     print(f"largest_cumulative_s\t{max((s[3] for s in stats.values()), default=0):.3f}")
     for f in sorted(impossible, key=lambda f: stats[f][2] - stats[f][3], reverse=True)[:3]:
         print(f"example\t{name(f)}: own {stats[f][2]:.3f} s > cumulative {stats[f][3]:.3f} s")
     return 1 if impossible or odd_calls else 0
+
+
+def odd_call_counts(stats: Profile) -> int:
+    """How many functions have counts that cannot be: the outermost calls are one at least, and not more than all."""
+    return sum(not 0 < primitive <= calls for primitive, calls, *_ in stats.values())
 
 
 def threads(stats: Profile) -> tuple[int, int]:
@@ -73,13 +85,16 @@ def threads(stats: Profile) -> tuple[int, int]:
 
 def trust(path: str) -> str:
     """Which columns hold in this profile."""
-    started, still = threads(load(path))
+    stats = load(path)
+    started, still = threads(stats)
+    odd = odd_call_counts(stats)
+    counts = f". {odd} functions have counts that cannot be (3/1: which calls are recursive is mixed up too)" if odd else ""
     if not started:
-        return "No thread was started: calls, own and cumulative times hold. A coroutine counts a call each time it is resumed"
+        return "No thread was started: calls, own and cumulative times hold. A coroutine counts a call each time it is resumed" + counts
     return (
         f"{started} threads were started, and cProfile puts the calls of all threads into one stack: own times, cumulative times, callers "
         "and shares CANNOT be trusted. Calls hold, except for a few that had not returned when the profile ended, which count for other "
-        f"functions ({still} threads had not ended). A coroutine counts a call each time it is resumed"
+        f"functions ({still} threads had not ended). A coroutine counts a call each time it is resumed{counts}"
     )
 
 
@@ -90,34 +105,105 @@ def top(path: str, n: int) -> None:
     for column, title in ((1, "most called"), (2, "largest own time" + (" (unsound)" if holds == "unsound" else ""))):
         print(f"{'calls':>10} {'own s':>9} {'cum. s':>9}  {title}\n{'holds':>10} {holds:>9} {holds:>9}")
         for func, s in sorted(stats.items(), key=lambda kv: -kv[1][column])[:n]:
-            print(f"{s[1]:10d} {s[2]:9.3f} {s[3]:9.3f}  {name(func).replace('site-packages/', '')}")
+            print(f"{s[1]:10d} {s[2]:9.3f} {s[3]:9.3f}  {name(func)}")
 
 
-def collapse(path: str) -> None:
+def deciding(stats: Profile, stages_map: str) -> dict[Func, str]:
+    """The functions whose frames decide for a stage, with it (docs/formats/stages-map.md)."""
+    lines: list[tuple[re.Pattern[str], str]] = []
+    for line in Path(stages_map).read_text(encoding="utf-8").splitlines():
+        if not line or line.startswith("#"):
+            continue
+        pattern, *_, stage = line.split("\t")
+        inner = pattern.removeprefix("^").removesuffix("$")
+        text = ".*".join(map(re.escape, inner.split("*")))
+        lines.append((re.compile("^" * pattern.startswith("^") + text + "$" * pattern.endswith("$")), stage.strip()))
+    first = {f: next((stage for regex, stage in lines if regex.search(name(f))), "-") for f in stats}
+    return {f: stage for f, stage in first.items() if stage not in ("-", "waiting")}
+
+
+def stage_shares(stats: Profile, decides: dict[Func, str]) -> dict[Func, Shares]:
+    """For which stages each function is called: its own, else those of its callers by their shares of the calls.
+
+    Calls go in circles, so this is found in rounds, from the functions that decide to those that they call. The rounds only
+    add: what is still under way after them is of no stage.
+    """
+    callers: dict[Func, list[tuple[Func, float]]] = {}
+    callees: dict[Func, list[Func]] = defaultdict(list)
+    for f in stats:
+        if f in decides:
+            continue
+        edges = {c: e[1] for c, e in stats[f][4].items() if c != f and c in stats}
+        calls = sum(edges.values())
+        callers[f] = [(c, n / calls) for c, n in edges.items() if n]
+        for c in edges:
+            callees[c].append(f)
+    shares: dict[Func, Shares] = {f: {stage: 1.0} for f, stage in decides.items()}
+    order = list(decides)
+    seen = set(order)
+    for f in order:
+        order += (new := [g for g in dict.fromkeys(callees[f]) if g not in seen])
+        seen.update(new)
+    # Those whose callers have changed.
+    stirred = set(order)
+    for _ in range(50):
+        for f in order[len(decides) :]:
+            if f not in stirred:
+                continue
+            stirred.remove(f)
+            found: Shares = defaultdict(float)
+            for caller, share in callers[f]:
+                for stage, part in shares.get(caller, {}).items():
+                    found[stage] += share * part
+            if sum(found.values()) - sum(shares.get(f, {}).values()) > 1e-3:
+                stirred.update(callees[f])
+            shares[f] = found
+    return shares
+
+
+def collapse(path: str, stages_map: str) -> None:
     """Own time of each function, spread over its chains of callers by their shares of the calls.
 
     The sum of the weights is the sum of the own times. A chain ends at a root or at a function that it holds already. What
-    at one caller would be less than 0.01 % of the whole is not followed: it is kept under `[…]`, with as much of the chain
-    as is above that bound. Without it the chains of a large program are millions, of which a picture shows none.
+    at one caller would be less than 0.01 % of the whole is not followed: it is kept under `(not followed)`, with as much of
+    the chain as is above that bound, or under `(not followed: STAGE)` where what was left out decides for a stage. Without
+    it the chains of a large program are millions, of which a picture shows none.
     """
     stats = load(path)
     weights: dict[tuple[Func, ...], float] = defaultdict(float)
     least = 1e-4 * sum(s[2] for s in stats.values())
+    decides = deciding(stats, stages_map)
+    shares = stage_shares(stats, decides)
 
-    def cut(chain: tuple[Func, ...], weight: float) -> None:
-        weights[(CUT, *chain) if weight >= least else (CUT, chain[-1])] += weight
+    def leave(rest: Shares, caller: Func, weight: float) -> None:
+        """To the weights by stage that are not followed; no stage is an empty one."""
+        of = shares.get(caller, {})
+        for stage, share in of.items():
+            rest[stage] += weight * share
+        rest[""] += weight * max(0.0, 1 - sum(of.values()))
+
+    def cut(chain: tuple[Func, ...], rest: Shares) -> None:
+        # The innermost that decides does so for all of it.
+        inner = next((decides[f] for f in reversed(chain) if f in decides), "")
+        if inner:
+            rest = {inner: sum(rest.values())}
+        for stage, weight in rest.items():
+            if weight >= least:
+                weights[(cut_at("" if inner else stage), *chain)] += weight
+            else:
+                weights[(cut_at(stage), chain[-1])] += weight
 
     for func, (_, _, own, _, callers) in stats.items():
         known = sum(e[2] for e in callers.values())
         work: list[tuple[tuple[Func, ...], float]] = []
         # Own time by caller is measured; what no caller accounts for is of a root.
-        rest = 0.0
+        rest: Shares = defaultdict(float)
         for caller, edge in callers.items():
             weight = edge[2] * (own / known if known > own else 1.0)
             if weight >= least:
                 work.append(((caller, func), weight))
             else:
-                rest += weight
+                leave(rest, caller, weight)
         cut((func,), rest)
         if own > known or not callers:
             weights[(func,)] += own - min(known, own)
@@ -129,13 +215,13 @@ def collapse(path: str) -> None:
             if calls == 0 or len(chain) > 60:
                 weights[chain] += weight
                 continue
-            rest = 0.0
+            rest = defaultdict(float)
             for caller, edge in callers_of_head.items():
                 part = weight * edge[1] / calls
                 if part >= least:
                     work.append(((caller, *chain), part))
                 else:
-                    rest += part
+                    leave(rest, caller, part)
             cut(chain, rest)
     # Rounded so that the sum stays: what rounding took from one stack goes to the next.
     carry = 0.0
@@ -222,8 +308,8 @@ def main(argv: list[str]) -> int:
             top(path, 10)
         case ["top", path, n]:
             top(path, int(n))
-        case ["collapse", path]:
-            collapse(path)
+        case ["collapse", path, stages_map]:
+            collapse(path, stages_map)
         case ["page", path, title]:
             page(path, title)
         case _:

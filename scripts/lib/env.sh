@@ -162,12 +162,13 @@ is_cpython() {
 # find_cpython_312: sets REPLY to the path of a CPython 3.12: LOADER_PYTHON, python3.12 on PATH, pyenv, uv. Not in a `$(…)`, which
 # would go on without the script when that is ended.
 find_cpython_312() {
-    if [[ -n $LOADER_PYTHON ]]; then
-        is_cpython 12 "$LOADER_PYTHON" ||
-            die 3 no-python-3.12 "LOADER_PYTHON=$LOADER_PYTHON is no CPython 3.12, nor has it qdrant-loader. Name one that is, or leave it out"
+    if [[ -n $LOADER_PYTHON ]] && is_cpython 12 "$LOADER_PYTHON"; then
         REPLY=$(real_python "$LOADER_PYTHON")
         return
     fi
+    # One of another version may have a loader of its own: what is built beside it is for the corpus.
+    [[ -z $LOADER_PYTHON ]] || "$LOADER_PYTHON" -c 'import importlib.util as u; u.find_spec("qdrant_loader") or exit(1)' 2>/dev/null ||
+        die 3 no-python-3.12 "LOADER_PYTHON=$LOADER_PYTHON is no CPython 3.12, nor has it qdrant-loader. Name one that is, or leave it out"
     get_cpython 12 ||
         die 3 no-python-3.12 "no CPython 3.12 found (LOADER_PYTHON, python3.12 on PATH, pyenv, uv). Install it, or set LOADER_PYTHON=/path/to/python3.12 (why uv did not get one: $(setup_log))"
 }

@@ -110,17 +110,21 @@ report_subtitle() {
 }
 
 # stages_table UNIT: stages.tsv. Weights come from the stacks; the CPU seconds while they were sampled are apportioned by them, and
-# start-up's, which lies before the first sample, is what the kernel counted until the pipeline began.
+# start-up's, which lies before the first sample, is what the kernel counted until the pipeline began. Of a loader that was
+# attached to later it is not known, whatever late imports were sampled: the shares are those of the other stages.
 stages_table() {
+    local late=
+    if [[ $(run_get attached) == attached ]] && ! grep -qs $'\tpipeline$' "$RUN/raw/marks.tsv"; then late=1; fi
     stackstages --stages "$ROOT/scripts/stages.map" --unit "$1" "$RUN/profile.folded" >"$RUN/raw/stages.weights.tsv" 2>>"$RUN/log/render.log" || return 1
     awk -F '\t' -v OFS='\t' -v interval="$(run_get sample_interval_s)" -v idle="$(run_get idle)" \
         -v start_wall="$(run_get startup_wall_s)" -v start_cpu="$(run_get startup_cpu_s)" -v cpu="$(run_get cpu_s)" -v sampled="$(run_get sampled_cpu_s)" \
-        -v whole="$([[ $(run_get target) != profile-cprofile ]] || echo 1)" '
+        -v whole="$([[ $(run_get target) != profile-cprofile ]] || echo 1)" -v late="$late" '
         /^#/ || $1 == "stage" { next }
         { order[++n] = $1; weight[$1] = $2 }
         END {
             known = (cpu != "n/a" && idle != 1)
             before = (start_cpu == "n/a" ? 0 : start_cpu)
+            late = (late && start_cpu == "n/a")
             # cProfile is there from the start to the end.
             if (whole || (sampled == "n/a" && known)) sampled = cpu - before
             # cProfile has seen a part of what the kernel had counted by then.
@@ -130,9 +134,9 @@ stages_table() {
                 s = order[i]
                 threads[s] = (interval == "n/a" ? 0 : weight[s] * interval) + (s == "startup" ? before : 0)
                 cpus[s] = (known && sum && apportioned[s] ? weight[s] / sum * sampled : 0) + (s == "startup" ? before : 0)
-                total += (known ? cpus[s] : threads[s])
+                if (!(late && s == "startup")) total += (known ? cpus[s] : threads[s])
             }
-            print "# share_of: " (known ? "cpu_s (CPU seconds of the loader" (whole ? "" : " while it was sampled") ", apportioned by " (whole ? "own times of cProfile, unsound where threads ran" : "samples") ")" : "thread_s (thread-seconds sampled)")
+            print "# share_of: " (known ? "cpu_s (CPU seconds of the loader" (whole ? "" : " while it was sampled") ", apportioned by " (whole ? "own times of cProfile, unsound where threads ran" : "samples") ")" : "thread_s (thread-seconds sampled)") (late ? ", without startup, which is not known" : "")
             if (whole) print "# unsound: share_pct, cpu_s and own_s where threads ran: they follow the own times of cProfile"
             print "stage", "share_pct", "cpu_s", "thread_s", "wall_s", "wait_s", (whole ? "own_s" : "samples")
             for (i = 1; i <= n; i++) {
@@ -143,8 +147,9 @@ stages_table() {
                     wall = start_wall
                     wait = sprintf("%.2f", (start_wall > before ? start_wall - before : 0))
                 }
-                print s, sprintf("%.1f", total ? 100 * v / total : 0), (known ? sprintf("%.2f", cpus[s]) : "n/a"),
-                    (interval == "n/a" ? "n/a" : sprintf("%.2f", threads[s])), wall, wait, (whole ? sprintf("%.3f", weight[s] / 1e6) : sprintf("%.0f", weight[s]))
+                unknown = (late && s == "startup")
+                print s, (unknown ? "n/a" : sprintf("%.1f", total ? 100 * v / total : 0)), (known && !unknown ? sprintf("%.2f", cpus[s]) : "n/a"),
+                    (interval == "n/a" || unknown ? "n/a" : sprintf("%.2f", threads[s])), wall, wait, (whole ? sprintf("%.3f", weight[s] / 1e6) : sprintf("%.0f", weight[s]))
             }
         }' "$RUN/raw/stages.weights.tsv" >"$RUN/stages.tsv"
 }

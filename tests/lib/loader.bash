@@ -90,6 +90,16 @@ shares_add_up() {
         fail "shares do not add to 100 %: $(<"$1/stages.tsv")"
 }
 
+# stages_named RUN: the stages of an ingestion have a share, or one that is n/a where run.json says that it is not known.
+stages_named() {
+    local stage
+    for stage in chunk embed upsert state startup; do
+        awk -F '\t' -v s="$stage" -v before="$(jq -r .startup_cpu_s "$1/run.json")" \
+            '$1 == s && ($2 > 0 && $2 != "n/a" || s == "startup" && $2 == before) { found = 1 } END { exit !found }' "$1/stages.tsv" ||
+            fail "no share of $stage: $(<"$1/stages.tsv")"
+    done
+}
+
 # complete_run RUN: what every finished profile holds.
 complete_run() {
     equal "$(jq -r .state "$1/run.json")" "done" state
@@ -100,12 +110,14 @@ complete_run() {
 
 # attached_by WRAPPER: profiles a loader behind that wrapper, to its end.
 attached_by() {
-    local folder
+    local folder file
     loader_start "$1"
     run -0 --separate-stderr make --no-print-directory -C "$ROOT" profile-pyspy PID="$WRAPPER"
     folder=$output
     complete_run "$folder"
+    for file in samples.tsv summary.md; do [[ -s $folder/$file ]] || fail "no $file"; done
     shares_add_up "$folder"
+    stages_named "$folder"
     equal "$(jq -r .attached "$folder/run.json")" attached
     wait_loader
     equal "$(jq .chunks "$folder/run.json")" "$(jq .points "$STANDIN_DIR/qdrant.counts.json")" 'chunks and points'

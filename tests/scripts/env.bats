@@ -262,3 +262,32 @@ on_terminal() {
     LOADER_PYTHON=/bin/sh run -3 with_env 'TOOLS_BIN=/nonexistent; find_cpython_312'
     matches "$output" 'LOADER_PYTHON=/bin/sh is no CPython 3.12'
 }
+
+# stub_python PATH VERSION LOADER: a python of which that is the version, and which has the loader when LOADER is 0.
+stub_python() {
+    install /dev/stdin "$1" <<CODE
+#!/bin/bash
+case \$2 in
+    *find_spec*) exit $3 ;;
+    *version_info*) echo 'cpython $2' ;;
+    *_base_executable*) echo "\$0" ;;
+esac
+CODE
+}
+
+@test "a LOADER_PYTHON of another version that has the loader leaves the 3.12 for the corpus to be found elsewhere" {
+    local bin=$BATS_TEST_TMPDIR/bin
+    mkdir "$bin"
+    stub_python "$bin/python3.12" '3 12' 1
+    stub_python "$bin/own" '3 13' 0
+    export PATH=$bin:$PATH
+    LOADER_PYTHON=$bin/own run -0 with_env 'TOOLS_BIN=/nonexistent; find_cpython_312; echo "$REPLY"'
+    equal "$output" "$bin/python3.12"
+    stub_python "$bin/own" '3 13' 1
+    LOADER_PYTHON=$bin/own run -3 with_env 'TOOLS_BIN=/nonexistent; find_cpython_312'
+    matches "$output" 'is no CPython 3.12, nor has it qdrant-loader'
+    # One that is a 3.12 is the base, with the loader or without.
+    stub_python "$bin/own" '3 12' 1
+    LOADER_PYTHON=$bin/own run -0 with_env 'TOOLS_BIN=/nonexistent; find_cpython_312; echo "$REPLY"'
+    equal "$output" "$bin/own"
+}
