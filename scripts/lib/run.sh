@@ -103,6 +103,8 @@ run_facts() (
 SECRETS=()
 # As WORDS in secrets.py.
 SECRET_NAME='(KEY|TOKEN|SECRET|PASS|PWD|CREDENTIAL|AUTH|DSN|COOKIE|BEARER|WEBHOOK|SALT)'
+# A personal access token, which as a part of a word (path, pattern) is none.
+PAT_NAME='([A-Za-z0-9_-]*[_-])?PAT([_-][A-Za-z0-9_-]*)?'
 
 # secrets_collect [FILE…]: remembers the values of variables with such a name, in the environment, in .env files and in
 # YAML (secrets.py says which).
@@ -121,7 +123,8 @@ s#(://)[^][/:@[:space:]]*:(/|[0-9]*[^0-9/[:space:]])[^[:space:]"'\''<>]*@#\1[red
 s#(://)[^][/:@[:space:]]*:([0-9]+[^0-9/,;:.?)}"'\''<>[:space:]]|[^0-9/"'\''<>[:space:]])[^/"'\''<>\n]*@#\1[redacted]@#g
 s#(Authorization["'\'']?\\?[:=](\\?[[:space:]])*["'\'']?([A-Za-z]+(\\?[[:space:]])+)?)[A-Za-z0-9._~+/=-]+#\1[redacted]#Ig
 s#\b(Bearer(\\?[[:space:]])+)([A-Za-z._~+/-]*[0-9][A-Za-z0-9._~+/=-]*|[A-Za-z._~+/=-]{16,})#\1[redacted]#Ig
-s#\b([Bb]asic(\\?[[:space:]])+)([A-Za-z+/]*([0-9]|[a-z][A-Z])[A-Za-z0-9+/]{6,}=*|[A-Za-z0-9+/]{6,}=+)#\1[redacted]#g'
+s#\b([Bb]asic(\\?[[:space:]])+)([A-Za-z+/]*([0-9]|[a-z][A-Z])[A-Za-z0-9+/]{6,}=*|[A-Za-z0-9+/]{6,}=+)#\1[redacted]#g
+s#\b(X-[A-Za-z0-9-]*'$SECRET_NAME'[A-Za-z0-9-]*["'\'']?:(\\?[[:space:]])*["'\'']?)[^]/[:space:]"'\''\\[][^[:space:]"'\''\\]*#\1[redacted]#Ig'
 
 # secret_within TEXT SECRET: is it in there, and as a whole where it must be?
 secret_within() {
@@ -143,7 +146,7 @@ redact_text() {
         if [[ $text == "$s" ]] || secret_within "$text" "$s"; then text=${text//"$s"/[redacted]}; fi
     done
     # Most texts hold nothing of the kind, and a process for each would cost more than the rest of the run's book-keeping.
-    if [[ $text == *://*@* || ${text^^} =~ $SECRET_NAME || ${text^^} == *BEARER* ]]; then
+    if [[ $text == *://*@* || ${text^^} =~ $SECRET_NAME || ${text^^} == *BEARER* || ${text^^} =~ (^|[^A-Z0-9])PAT([^A-Z0-9]|$) ]]; then
         # Of a word that is quoted with its name the quotes end the value: its = is put away from the rules that follow.
         # -z: a quoted value may have several lines.
         text=$(sed -z -E "$REDACT_RULES
@@ -151,6 +154,7 @@ redact_text() {
             s#\"(-{0,2}[A-Za-z0-9_-]*${SECRET_NAME}[A-Za-z0-9_-]*)=(\\\\.|[^\"\\\\])*\"#\"\1\x01[redacted]\"#Ig
             s#((^|[^A-Za-z0-9_-])--?[A-Za-z0-9_-]*${SECRET_NAME}[A-Za-z0-9_-]*(=|[ \t]+))$SHELL_WORD#\1[redacted]#Ig
             s#\b([A-Za-z0-9_]*${SECRET_NAME}[A-Za-z0-9_]*=)$SHELL_WORD#\1[redacted]#Ig
+            s#(^|[^A-Za-z0-9_-])(${PAT_NAME}=)$SHELL_WORD#\1\2[redacted]#Ig
             s#\x01#=#g" <<<"$text")
     fi
     printf '%s' "$text"
@@ -159,14 +163,14 @@ redact_text() {
 # redact_words WORD…: a command line, quoted, without secrets. Each word is looked at before it is quoted, so that its value
 # is whole whatever it holds.
 redact_words() {
-    local word said='' hide='' name="[A-Z0-9_-]*${SECRET_NAME}[A-Z0-9_-]*"
+    local word said='' hide='' name="([A-Z0-9_-]*${SECRET_NAME}[A-Z0-9_-]*|$PAT_NAME)"
     local url='^((-{0,2}[A-Za-z0-9_-]+=)?[A-Za-z][A-Za-z0-9+.-]*://)[^][/:@]*:.*@[^@]*$' port='^[^:]*://[^:]*:[0-9]+/'
     for word in "$@"; do
         if [[ -n $hide ]]; then
             word='[redacted]' hide=''
         elif [[ ${word^^} =~ ^--?$name$ ]]; then
             hide=1
-        elif [[ ${word^^} =~ ^(-{0,2}$name=). ]] || [[ ${word^^} != AUTHORIZATION:* && ${word^^} =~ ^($name:[[:space:]]*)[^/[:space:]] ]]; then
+        elif [[ ${word^^} =~ ^(-{0,2}$name=). ]] || [[ ${word^^} != ?(--*=)AUTHORIZATION:* && ${word^^} =~ ^((--[A-Z-]+=)?$name:[[:space:]]*)[^/[:space:]] ]]; then
             word="${word:0:${#BASH_REMATCH[1]}}[redacted]"
         else
             # A URL that is a word of its own, or the value of one, has its password up to the last @.

@@ -172,6 +172,15 @@ true ordinary-mode Basic authentication
 curl --header X-Auth:\ [redacted] -H Accept:\ text/plain [redacted] abc123'
 }
 
+@test "a personal access token and an X- header are hidden wherever a command line has them" {
+    run -0 with_run 'redact_words x GITHUB_PAT=g1 --pat g2 --gh-pat=g3 --path p --pattern=q PATH=/x "--header=X-Api-Key: g4" \
+        "--header=Authorization: Basic g5" sh -c "env GH_PAT=g6 curl -H \"X-Auth: g7\" -H X-Api-Key:\\ g8 h"'
+    equal "$output" 'x GITHUB_PAT=[redacted] --pat [redacted] --gh-pat=[redacted] --path p --pattern=q PATH=/x --header=X-Api-Key:\ [redacted] --header=Authorization:\ Basic\ [redacted] sh -c env\ GH_PAT=[redacted]\ curl\ -H\ \"X-Auth:\ [redacted]\"\ -H\ X-Api-Key:\\\ [redacted]\ h'
+    run -0 with_run "printf '%s\n' \"{'x-api-key': 'g9', 'accept': '*/*'}\" 'X-Request-Id: 12' | redact_stream"
+    equal "$output" "{'x-api-key': '[redacted]', 'accept': '*/*'}
+X-Request-Id: 12"
+}
+
 @test "a secret with blanks is hidden whole, however it is quoted" {
     local given said
     while IFS=$'\t' read -r given said; do
