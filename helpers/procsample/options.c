@@ -4,7 +4,6 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "err.h"
 #include "opt.h"
@@ -147,8 +146,6 @@ void options_parse(struct options *o, int argc, char **argv) {
         o->threads = false;
         o->pss_interval = 0;
     }
-    if (o->output && o->per_thread && strcmp(o->output, o->per_thread) == 0)
-        die_usage("--output and --per-thread: the same file for both");
     if (o->per_thread && !o->threads)
         die_usage("--per-thread: not together with --light or --no-threads");
 }

@@ -172,8 +172,11 @@ void sampler_open(struct sampler *s, const struct options *opts) {
     s->detail.interval = opts->light ? DETAIL_INTERVAL : 0;
     s->pss.interval = opts->pss_interval;
     sink_open(&s->rows, opts->output);
-    if (opts->per_thread)
+    if (opts->per_thread) {
         sink_open(&s->threads, opts->per_thread);
+        if (sink_same(&s->rows, &s->threads))
+            die_usage("--output and --per-thread: the same file for both");
+    }
 }
 
 void sampler_close(struct sampler *s) {

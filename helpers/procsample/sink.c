@@ -21,6 +21,13 @@ void sink_open(struct sink *s, const char *path) {
     s->can_cut = path && fstat(s->fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
+bool sink_same(const struct sink *a, const struct sink *b) {
+    struct stat one, other;
+
+    return fstat(a->fd, &one) == 0 && fstat(b->fd, &other) == 0 && S_ISREG(one.st_mode) &&
+           one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
 static void failed(struct sink *s) {
     int saved = errno;
 

@@ -21,6 +21,9 @@ struct sink {
 /* Creates or empties the file; NULL is standard output. Exits 3 with a message when it cannot. */
 void sink_open(struct sink *s, const char *path);
 
+/* Whether two are one regular file, by whatever names. */
+bool sink_same(const struct sink *a, const struct sink *b);
+
 /* Writes `text` with one write call, so that a kill between two calls leaves whole lines. When it
  * cannot be written whole, cuts what is half a line off the file, and exits 3 with a message. */
 void sink_flush(struct sink *s);

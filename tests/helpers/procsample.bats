@@ -652,9 +652,16 @@ wall_after() {
 
 @test "what the command line gets wrong is exit status 2" {
     for arguments in "" "1 2" "x" "0" "--rate 0 1" "--rate 1001 1" "--rate 10x 1" "--count 0 1" "--duration 0 1" \
-        "--pss-interval 500ms 1" "--light --per-thread x 1" "--exclude 0 1" "--no-tree --exclude 1 1" "--output x --per-thread x 1" "--output"; do
+        "--pss-interval 500ms 1" "--light --per-thread x 1" "--exclude 0 1" "--no-tree --exclude 1 1" "--output"; do
         # shellcheck disable=SC2086 # words
         run -2 --separate-stderr procsample $arguments
         matches "$stderr" "Try 'procsample --help'."
     done
+}
+
+@test "one file for both outputs is a usage error, by whatever names" {
+    ln -s both other-name
+    run -2 --separate-stderr procsample --count 1 --output both --per-thread other-name "$$"
+    matches "$stderr" 'procsample: --output and --per-thread: the same file for both'
+    run -0 procsample --count 1 --output /dev/null --per-thread /dev/null "$$"
 }
