@@ -10,9 +10,11 @@ median of the ratios of the pairs.
 from __future__ import annotations
 
 import os
+import signal
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -62,6 +64,49 @@ def turn_us(command: Sequence[str | os.PathLike[str]], few: int = 300, many: int
     """CPU µs of one turn of a command that makes as many as its argument "N" says: starting up is not in it."""
     short, long = (cpu([str(n) if part == "N" else part for part in command]) for n in (few, many))
     return (long - short) / (many - few) * 1e6
+
+
+# Counts what it does with its CPU time, in turns of as many seconds as it is told.
+WORK = """
+import sys, time
+def step(n):
+    return sum(i * i for i in range(n))
+print("ready", flush=True)
+for line in sys.stdin:
+    end, count, cpu = time.monotonic() + float(line), 0, time.thread_time()
+    while time.monotonic() < end:
+        step(500)
+        count += 1
+    print((time.thread_time() - cpu) / count, flush=True)
+"""
+
+
+def cost_of_being_sampled(python: str, sampler: Callable[[int], list[str | os.PathLike[str]]], turns: int = 400) -> float:
+    """CPU time of a process per unit of its work, sampled to not sampled: the median of pairs of turns of 50 ms, between which
+    the sampler of that pid is stopped and goes on. The speed of a machine changes from second to second by more than a
+    sampler takes; turns so short that follow each other have the same."""
+    ratios: list[float] = []
+    with subprocess.Popen([python, "-c", WORK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as target:
+        assert target.stdin and target.stdout
+        into, out = target.stdin, target.stdout
+        out.readline()
+        with subprocess.Popen(sampler(target.pid)) as beside:
+
+            def turn(sampled: bool) -> float:
+                beside.send_signal(signal.SIGCONT if sampled else signal.SIGSTOP)
+                into.write("0.05\n")
+                return float(out.readline())
+
+            time.sleep(0.5)
+            for i in range(turns):
+                pair = {sampled: turn(sampled) for sampled in ((True, False) if i % 2 else (False, True))}
+                ratios.append(pair[True] / pair[False])
+            beside.send_signal(signal.SIGCONT)
+            if beside.poll() is not None:
+                sys.exit(f"bench: the sampler ended with status {beside.returncode}")
+            beside.terminate()
+        target.kill()
+    return statistics.median(ratios)
 
 
 def row(figure: str, value: float, unit: str, bar: str) -> None:

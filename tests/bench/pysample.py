@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import BIN, ROUNDS, build, row, turn_us
+from bench import BIN, ROUNDS, build, cost_of_being_sampled, row, turn_us
 
 PYTHON = os.environ.get("LOADER_ENV_PYTHON") or shutil.which("python3.12") or ""
 PYSAMPLE = BIN / "pysample"
@@ -45,20 +45,6 @@ async def main():
     await asyncio.gather(*(a() for _ in range(count)))
 count, kind = int(sys.argv[1]), sys.argv[2]
 asyncio.run(main())
-"""
-
-# Counts what it does with its CPU time, in turns that are compared: sampled, not sampled.
-WORK = """
-import sys, time
-def step(n):
-    return sum(i * i for i in range(n))
-print("ready", flush=True)
-for line in sys.stdin:
-    end, count, cpu = time.monotonic() + float(line), 0, time.thread_time()
-    while time.monotonic() < end:
-        step(500)
-        count += 1
-    print((time.thread_time() - cpu) / count, flush=True)
 """
 
 
@@ -139,33 +125,6 @@ def against_py_spy(folder: Path) -> tuple[float, float, float]:
     return statistics.median(ratios), statistics.median(ours_all), statistics.median(theirs_all)
 
 
-def target_loss(folder: Path) -> float:
-    """CPU time of the target per unit of its work, sampled at 100 Hz to not sampled, in turns of half a second."""
-    ratios: list[float] = []
-    with Target(WORK) as target:
-
-        def turn() -> float:
-            target.into.write("0.5\n")
-            return float(target.out.readline())
-
-        turn()
-        for i in range(4 * ROUNDS):
-            pair: dict[bool, float] = {}
-            for with_sampler in (True, False) if i % 2 else (False, True):
-                sampler = None
-                if with_sampler:
-                    sampler = subprocess.Popen(
-                        [PYSAMPLE, "--rate", "100", "--output-dir", folder, str(target.process.pid)]
-                    )
-                    time.sleep(0.1)
-                pair[with_sampler] = turn()
-                if sampler:
-                    sampler.terminate()
-                    sampler.wait()
-            ratios.append(pair[True] / pair[False])
-    return statistics.median(ratios)
-
-
 def main() -> None:
     if not PYTHON:
         sys.exit("bench: no Python 3.12 to sample: set LOADER_ENV_PYTHON")
@@ -180,7 +139,8 @@ def main() -> None:
         ratio, ours, theirs = against_py_spy(folder)
         print(f"50 busy tasks, 4 s at 1000 Hz: {ours:.3f} s against py-spy's {theirs:.3f} s", file=sys.stderr)
         row("pysample_cpu_to_py_spy", ratio, "ratio", "<= 0.4")
-        row("pysample_target_cpu_per_work", target_loss(folder), "ratio", "<= 1.02")
+        loss = cost_of_being_sampled(PYTHON, lambda pid: [PYSAMPLE, "--rate", "100", "--output-dir", folder, str(pid)])
+        row("pysample_target_cpu_per_work", loss, "ratio", "<= 1.02")
 
 
 if __name__ == "__main__":
