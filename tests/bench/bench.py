@@ -116,19 +116,6 @@ def row(figure: str, value: float, unit: str, bar: str) -> None:
     print(f"{figure}\t{value:.4g}\t{unit}\t{bar}\t{'ok' if good else 'short'}", flush=True)
 
 
-def row_in_time(figure: str, value: float, unit: str, bar: float, least: float, what: str) -> None:
-    """A row whose bar is a time, which a slow machine may need for `what` alone, the least that the figure takes, measured
-    in the same run. Where that leaves less than a quarter for the program itself, the bar is 1.25 times the least."""
-    limit = max(bar, 1.25 * least)
-    if limit > bar:
-        print(
-            f"{figure}: {what} takes {least:.3g} {unit} on this machine by itself: "
-            f"the bar is 1.25 times that, not {bar:g} {unit}",
-            file=sys.stderr,
-        )
-    row(figure, value, unit, f"<= {limit:.4g}")
-
-
 def told(figure: str, value: float, unit: str) -> None:
     """Prints a row of a figure that has no bar: it is the machine's as much as the program's."""
     print(f"{figure}\t{value:.4g}\t{unit}\t-\t-", flush=True)

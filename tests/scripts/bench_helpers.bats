@@ -42,19 +42,6 @@ figures() { cut -f 1,2 "$tree/results/bench/helpers.tsv" | sort | tr '\t\n' '= '
     done
 }
 
-@test "a bar that is a time gives way only where the machine needs most of it for the least there is to do" {
-    local told='import sys; sys.path.insert(0, sys.argv[1]); import bench
-bench.row_in_time("one_time", float(sys.argv[2]), "us", 7, float(sys.argv[3]), "reading alone")'
-    run -0 --separate-stderr python3 -B -c "$told" "$ROOT/tests/bench" 7.1 5.5
-    equal "$output" $'one_time\t7.1\tus\t<= 7\tshort'
-    equal "$stderr" ''
-    run -0 --separate-stderr python3 -B -c "$told" "$ROOT/tests/bench" 9.9 8
-    equal "$output" $'one_time\t9.9\tus\t<= 10\tok'
-    equal "$stderr" 'one_time: reading alone takes 8 us on this machine by itself: the bar is 1.25 times that, not 7 us'
-    run -0 --separate-stderr python3 -B -c "$told" "$ROOT/tests/bench" 10.1 8
-    equal "$output" $'one_time\t10.1\tus\t<= 10\tshort'
-}
-
 @test "ONLY replaces that helper's rows and keeps the others, whose shortness it does not judge" {
     run -1 --separate-stderr bench
     matches "$stderr" 'short of the bar: two_time'
