@@ -36,20 +36,27 @@ with_env() {
     run -0 with_env 'env_build demo k good "$REQ"; [[ -e $ENV_DIR/.complete ]]'
 }
 
-# build_ends SIGNAL STATUS: with a build under way that has a child of its own, the script ends by that signal with that status,
-# and neither the build nor its child is left.
-build_ends() {
-    local pid status=0 cache=$XDG_CACHE_HOME/qdrant-loader-profiling
+# ends_with_its_child SIGNAL STATUS CODE: the script of that code, which writes the pid of a child to the cache's file `child`, ends by
+# that signal with that status, and the child with it. What it said is in err, and out.
+ends_with_its_child() {
+    local pid status=0 child=$XDG_CACHE_HOME/qdrant-loader-profiling/child
     set -m
-    with_env 'deep() { mkdir -p "$1/bin"; bash -c "echo \$\$ >$CACHE/child; read <> <(:)"; good "$1"; }
-        env_build demo k deep "$REQ"' 2>"$BATS_TEST_TMPDIR/err" 3>&- &
+    with_env "$3" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
     pid=$!
     set +m
-    until_true 10 test -s "$cache/child"
+    until_true 10 test -s "$child"
     kill -s "$1" "$pid"
     wait "$pid" || status=$?
     equal "$status" "$2" 'exit status'
-    until_true 5 gone "$(<"$cache/child")"
+    until_true 5 gone "$(<"$child")"
+}
+
+# build_ends SIGNAL STATUS: with a build under way that has a child of its own, the script ends by that signal with that status,
+# and neither the build nor its child is left.
+build_ends() {
+    local cache=$XDG_CACHE_HOME/qdrant-loader-profiling
+    ends_with_its_child "$1" "$2" 'deep() { mkdir -p "$1/bin"; bash -c "echo \$\$ >$CACHE/child; read <> <(:)"; good "$1"; }
+        env_build demo k deep "$REQ"'
     [[ $1 == KILL ]] || matches "$(<"$BATS_TEST_TMPDIR/err")" 'demo environment: stopped\. The next start begins it anew'
     run -1 compgen -G "$cache/demo-*/.complete"
     [[ ! -e $cache/log ]] || fail 'the build went on'
@@ -65,20 +72,12 @@ build_ends() {
 
 # fetch_ends SIGNAL STATUS: the same of uv, while it fetches a CPython that is nowhere on the machine.
 fetch_ends() {
-    local pid status=0 cache=$XDG_CACHE_HOME/qdrant-loader-profiling
+    local cache=$XDG_CACHE_HOME/qdrant-loader-profiling
     mkdir -p "$cache" "$BATS_TEST_TMPDIR/tools"
     # shellcheck disable=SC2016 # the stand-in's
     printf '#!/bin/bash\n[[ $2 == install ]] || exit 1\necho "$$" >%q\nread <> <(:)\n' "$cache/child" | install /dev/stdin "$BATS_TEST_TMPDIR/tools/uv"
-    set -m
-    PYENV_ROOT=/nonexistent with_env 'is_cpython() { return 1; }; TOOLS_BIN=$BATS_TEST_TMPDIR/tools; find_cpython_312; echo found' \
-        >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
-    pid=$!
-    set +m
-    until_true 10 test -s "$cache/child"
-    kill -s "$1" "$pid"
-    wait "$pid" || status=$?
-    equal "$status" "$2" 'exit status'
-    until_true 5 gone "$(<"$cache/child")"
+    PYENV_ROOT=/nonexistent ends_with_its_child "$1" "$2" \
+        'is_cpython() { return 1; }; TOOLS_BIN=$BATS_TEST_TMPDIR/tools; find_cpython_312; echo found'
     equal "$(<"$BATS_TEST_TMPDIR/out")" ''
     matches "$(<"$BATS_TEST_TMPDIR/err")" 'no CPython 3\.12 here: asking uv for one'
     [[ $(<"$BATS_TEST_TMPDIR/err") != *no-python-3.12* ]] || fail "$(<"$BATS_TEST_TMPDIR/err")"

@@ -137,3 +137,18 @@ wrapper() {
     equal "$(rows)" 0
     matches "$(<"$OUT/log")" 'No space left on device.*part 1 is lost'
 }
+
+@test "of a sampler that was killed with its parts kept it is not said that no thread was busy" {
+    local code='. "$ROOT/scripts/lib/common.sh"; . "$ROOT/scripts/lib/run.sh"; . "$ROOT/scripts/lib/tools.sh"; . "$ROOT/scripts/lib/flow.sh"
+        . "$ROOT/scripts/lib/report.sh"; SAMPLER_STATUS=137 SAMPLED_S=3; sampler_words "$(pyspy_last_words)"'
+    export RUN=$BATS_TEST_TMPDIR/run
+    mkdir -p "$RUN/raw" "$RUN/log"
+    echo '{"target": "profile-pyspy"}' >"$RUN/run.json"
+    : >"$RUN/log/py-spy.log"
+    echo 'a;b 3' >"$RUN/raw/pyspy.folded"
+    run -0 bash -c "$code" test
+    matches "$output" 'exit status 137 after 3.0 s, signal KILL: it said nothing\. What it had written is kept'
+    rm "$RUN/raw/pyspy.folded"
+    run -0 bash -c "$code" test
+    matches "$output" 'signal KILL: no thread of the loader was busy\. IDLE=1'
+}
