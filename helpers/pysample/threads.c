@@ -84,6 +84,18 @@ static struct thread *find_before(struct threads *t, uint64_t tstate, uint32_t *
     return NULL;
 }
 
+/* A thread's outermost frame seldom changes, and where C code was called from may be gone when it is
+ * read, with something else in its place: another outermost frame is believed when it is read
+ * twice. */
+static bool has_base(const struct threads *t, struct thread *th) {
+    uint64_t base = th->n > 0 ? t->frames[th->first].addr : 0;
+
+    if (base == 0 || base == th->base || th->in_greenlet)
+        return true;
+    th->base = base;
+    return false;
+}
+
 static void read_thread(struct threads *t, uint64_t tstate, pid_t tid, uint32_t interp,
                         uint32_t *hint) {
     struct os_thread *os = os_thread(t->os, tid, t->w->m->sample);
@@ -108,6 +120,7 @@ static void read_thread(struct threads *t, uint64_t tstate, pid_t tid, uint32_t 
                           .tid = tid,
                           .interp = interp,
                           .state = os->state,
+                          .base = old ? old->base : 0,
                           .woken = os->woken,
                           .call = os->call,
                           .torn = true};
@@ -122,7 +135,7 @@ static void read_thread(struct threads *t, uint64_t tstate, pid_t tid, uint32_t 
             mem_again(t->w->m);
             t->retries++;
         }
-        th->torn = !pystack_read(t, th);
+        th->torn = !pystack_read(t, th) || (!has_base(t, th) && k < TRIES - 1);
         if (th->torn) {
             t->nframes = mark;
             th->n = 0;

@@ -36,6 +36,7 @@ struct thread {
     uint64_t loop;           /* the event loop that runs in it, 0 = none */
     uint64_t root;           /* what Runner.run or run_until_complete waits for, 0 = none */
     uint64_t work_future;    /* the concurrent Future it works for, 0 = none */
+    uint64_t base;           /* the outermost frame of its last whole stack, 0 = none */
     uint64_t exact_switches; /* switch count at which the stack was proven exact, 0 = it was not */
     pid_t tid;               /* in the target's namespace */
     uint32_t interp;         /* index */
