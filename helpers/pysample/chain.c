@@ -18,11 +18,20 @@ static void chain_add(struct tasks *t, struct task *k, uint32_t text) {
     k->hash ^= k->hash >> 29;
 }
 
+/* Not how often a link is there: the depth of a recursion makes no difference. */
+static void note_link(struct task *k, uint64_t from, uint64_t to) {
+    uint64_t h = (from * 0x9e3779b97f4a7c15ULL ^ to) * 0xff51afd7ed558ccdULL;
+
+    k->links[0] |= 1ULL << (h >> 58) | 1ULL << (h >> 52 & 63);
+    k->links[1] |= 1ULL << (h >> 46 & 63) | 1ULL << (h >> 40 & 63);
+}
+
 struct walk {
     uint64_t cur;   /* next object in the chain */
     uint64_t gen;   /* innermost generator */
     uint64_t outer; /* the one that awaits it */
     uint64_t leaf;
+    uint64_t code; /* of the generator before */
     enum { W_MORE, W_LEAF, W_BARE, W_CREATED, W_RUNNING, W_OPAQUE } end;
 };
 
@@ -56,6 +65,8 @@ static enum verdict walk_generator(struct tasks *t, struct task *k, enum kind ki
     code = code_get(t->codes, code_at);
     if (!code || !code_unit(t->codes, code, instr, &unit))
         return V_TORN;
+    note_link(k, at->code, code_at);
+    at->code = code_at;
     if (code->role == R_FUTURE_AWAIT) {
         at->leaf = gen_local(t, at->cur, 0);
         at->end = at->leaf ? W_LEAF : W_BARE;
@@ -192,6 +203,7 @@ enum verdict read_task(struct tasks *t, struct task *k) {
     k->first = t->nchain;
     k->n = 0;
     k->hash = 1;
+    k->links[0] = k->links[1] = 0;
     k->role = R_NONE;
     k->leaf = k->exec_frame = k->work = k->self = k->subject = k->due = 0;
     k->leaf_kind = K_NONE;
@@ -208,6 +220,7 @@ enum verdict read_task(struct tasks *t, struct task *k) {
         k->executing |= t->current[i] == k->addr;
     if (at.end == W_RUNNING || (at.end == W_OPAQUE && k->executing)) {
         k->state = T_RUNNING;
+        note_link(k, at.code, k->state);
         return V_OK;
     }
     /* The chain must end in the very future that the task says it waits for. */
@@ -233,5 +246,6 @@ enum verdict read_task(struct tasks *t, struct task *k) {
             describe_wait(t, k, at.gen, at.outer);
         }
     }
+    note_link(k, at.code, (uint64_t)k->state << 8 | (uint64_t)k->leaf_kind);
     return V_OK;
 }

@@ -20,7 +20,7 @@ enum {
     MEM_PAGE = 4096,
     MEM_PAGES_MAX = 65536, /* 256 MiB of the target in one sample */
     MEM_SPAN_MAX = 4096,   /* longest run that mem_at gives */
-    MEM_LATEST = 32,
+    MEM_LATEST = 256,
     MEM_NEAR = 64,
 };
 

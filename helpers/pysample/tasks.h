@@ -33,6 +33,7 @@ struct task {
     uint64_t self;       /* local 0 of the innermost frame, where its role needs it */
     uint64_t subject;    /* what its wait is for: a set of futures, or the one behind a shield */
     uint64_t hash;       /* of the chain */
+    uint64_t links[2];   /* which pairs of neighbours are in it, and how it ends: a few bits each */
     uint64_t name;       /* the object */
     uint32_t first, n;   /* frame texts of the chain, outermost first */
     uint32_t marker;     /* text: what it waits for */
@@ -46,6 +47,7 @@ struct task {
     bool root;      /* a runner waits for it */
     bool hot;       /* runs, or awaits one that runs */
     bool executing; /* in _current_tasks */
+    bool doubted;   /* its chain has links that no chain had before */
 };
 
 struct edge {
@@ -83,7 +85,8 @@ struct tasks {
     uint64_t *current; /* addresses of running tasks */
     uint32_t ncurrent, cap_current;
     struct addr_map by_addr, by_key;
-    struct addr_map queued; /* concurrent Futures in the queues of executors, and the queues */
+    struct addr_map trusted; /* the links of chains that were read twice, by their hash */
+    struct addr_map queued;  /* concurrent Futures in the queues of executors, and the queues */
     bool queued_read;
     bool same;  /* proven unchanged since the last sample */
     bool exact; /* what is here was proven exact (set by the caller after threadstate_after) */

@@ -84,8 +84,8 @@ static struct thread *find_before(struct threads *t, uint64_t tstate, uint32_t *
     return NULL;
 }
 
-/* A thread's outermost frame seldom changes, and where C code was called from may be gone when it is
- * read, with something else in its place: another outermost frame is believed when it is read
+/* A thread's outermost frame seldom changes, and where C code was called from may be gone when it
+ * is read, with something else in its place: another outermost frame is believed when it is read
  * twice. */
 static bool has_base(const struct threads *t, struct thread *th) {
     uint64_t base = th->n > 0 ? t->frames[th->first].addr : 0;
