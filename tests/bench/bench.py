@@ -4,23 +4,31 @@
 A benchmark is `tests/bench/NAME.py`, run by `make bench-helpers` with the tools environment's Python. It prints rows
 with `row()`; everything else goes to stderr. CPU time is user + system of the command and all that it waited for
 (wait4), so other load on the machine only adds noise; a pair runs A B, then B A, and so on, and the ratio is the
-median of the ratios of the pairs.
+median of the ratios of the pairs. A time that has a bar is taken while the CPU is at its full speed (`at_full_speed()`):
+a ratio does not mind a slow machine, a time is the machine's as much as the program's.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("BIN", ROOT / "build" / "bin"))
 ROUNDS = int(os.environ.get("ROUNDS") or 7)
+# Where the benchmarks of one run tell each other how fast the CPU was at best.
+SPEED = os.environ.get("BENCH_SPEED")
+FULL_SPEED = 1.15  # times the fastest that was seen
+
+T = TypeVar("T")
 
 
 def cpu(argv: Sequence[str | os.PathLike[str]], stdin: Path | None = None, ok: tuple[int, ...] = (0,)) -> float:
@@ -51,6 +59,66 @@ def paired(ours: Callable[[], float], peer: Callable[[], float], rounds: int = R
         statistics.median(a for a, _ in pairs),
         statistics.median(b for _, b in pairs),
     )
+
+
+@contextlib.contextmanager
+def on_one_cpu(*pids: int) -> Iterator[None]:
+    """This process, what it starts, and all threads of those share a CPU meanwhile."""
+    before = os.sched_getaffinity(0)
+    one = {max(before)}
+    for pid in pids:
+        for tid in os.listdir(f"/proc/{pid}/task"):
+            os.sched_setaffinity(int(tid), one)
+    os.sched_setaffinity(0, one)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def fixed_work() -> float:
+    """CPU seconds of always the same instructions, some milliseconds of them."""
+    start, n = time.thread_time(), 100_000
+    while n:
+        n -= 1
+    return time.thread_time() - start
+
+
+def fastest_seen(now: float) -> float:
+    """The fastest fixed_work() of this run of benchmarks."""
+    global fastest
+    fastest = min(fastest, now)
+    if SPEED:
+        with contextlib.suppress(OSError, ValueError):
+            fastest = min(fastest, float(Path(SPEED).read_text()))
+        Path(SPEED).write_text(f"{fastest}\n")
+    return fastest
+
+
+fastest = float("inf")
+
+
+def at_full_speed(measure: Callable[[], T], rounds: int = ROUNDS, patience: float = 240) -> list[T]:
+    """What `rounds` rounds gave that were made while the CPU was at its full speed: the others are not counted.
+
+    Who shares the hardware can halve the speed of a CPU for seconds and minutes, without a sign in its CPU times. So each
+    round is between two runs of the same instructions, and counts when both took at most 1.15 of the least that was seen:
+    whether it counts does not depend on what it gave. When too few do in `patience` seconds, those are taken whose
+    instructions took least.
+    """
+    done: list[tuple[float, T]] = []
+    end = time.monotonic() + patience
+    full = 0
+    while full < rounds and (time.monotonic() < end or len(done) < rounds):
+        before = fixed_work()
+        result = measure()
+        after = fixed_work()
+        done.append((max(before, after), result))
+        least = fastest_seen(min(before, after))
+        full = sum(took <= FULL_SPEED * least for took, _ in done)
+    if len(done) > rounds:
+        print(f"the CPU was at its full speed in {full} of {len(done)} rounds", file=sys.stderr)
+    return [result for _, result in sorted(done, key=lambda d: d[0])[:rounds]]
 
 
 def build(program: Path, source: str, *more: str | os.PathLike[str]) -> None:

@@ -47,7 +47,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import BIN, ROUNDS, build, paired, row, told
+from bench import BIN, ROUNDS, at_full_speed, build, on_one_cpu, paired, row, told
 
 PYTHON = os.environ["LOADER_ENV_PYTHON"]
 PAGES, COLLECTOR_PAGES, HZ = 2000, 200, 10
@@ -171,21 +171,6 @@ def exporter(*options: str) -> Iterator[tuple[int, int]]:
 
 
 @contextlib.contextmanager
-def on_one_cpu(*pids: int) -> Iterator[None]:
-    """This process and all threads of those share a CPU meanwhile."""
-    before = os.sched_getaffinity(0)
-    one = {max(before)}
-    for pid in pids:
-        for tid in os.listdir(f"/proc/{pid}/task"):
-            os.sched_setaffinity(int(tid), one)
-    os.sched_setaffinity(0, one)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
-@contextlib.contextmanager
 def floor(program: Path, size: int, files: list[str]) -> Iterator[tuple[int, int]]:
     """(pid, port)"""
     with running([str(program), str(size), *files]) as child:
@@ -217,13 +202,18 @@ def scrape_costs(folder: str, program: Path) -> None:
             on_one_cpu(pid, collector.pid, reads_pid, kept_pid, empty_pid),
         ):
             reads, kept_reads, empty = Client(reads_port), Client(kept_port), Client(empty_port)
-            ratio, kept, peer = paired(
+            ratio, _, peer = paired(
                 lambda: cost(pid, ours.page, PAGES), lambda: cost(collector.pid, theirs.new_page, COLLECTOR_PAGES)
             )
+            back_to_back = at_full_speed(
+                lambda: [
+                    cost(of, page, PAGES)
+                    for of, page in ((pid, ours.page), (reads_pid, reads.page), (kept_pid, kept_reads.page))
+                ]
+            )
+            kept, least, kept_least = (statistics.median(costs) for costs in zip(*back_to_back, strict=True))
             new = statistics.median(cost(pid, ours.new_page, PAGES) for _ in range(ROUNDS))
             ours.open()
-            least = statistics.median(cost(reads_pid, reads.page, PAGES) for _ in range(ROUNDS))
-            kept_least = statistics.median(cost(kept_pid, kept_reads.page, PAGES) for _ in range(ROUNDS))
             # In turns, so that what else the machine does is in all of them.
             paced = {
                 f"exporter_us_at_{HZ}_hz": (pid, ours.page),

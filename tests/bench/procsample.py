@@ -25,7 +25,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import BIN, ROOT, ROUNDS, build, cost_of_being_sampled, paired, row, told, turn_us
+from bench import BIN, ROOT, ROUNDS, at_full_speed, build, cost_of_being_sampled, on_one_cpu, paired, row, told, turn_us
 
 RATE = 1000
 
@@ -68,10 +68,12 @@ def main() -> None:
 
         light: list[str | Path] = [BIN / "procsample", "--light", "--rate", str(RATE), "--output", out, "--count", "N", pid]
         psutil = [sys.executable, "-c", PSUTIL, pid, "N"]
-        ratio, ours, peer = paired(
-            lambda: turn_us([reading, pid, "N", out]), lambda: turn_us([*psutil, "0"])
-        )
-        to_floor, _, least = paired(lambda: turn_us([reading, pid, "N", out]), lambda: turn_us([floor, pid, "N", "0", out]))
+        ratio, _, peer = paired(lambda: turn_us([reading, pid, "N", out]), lambda: turn_us([*psutil, "0"]))
+        bare = [floor, pid, "N", "0", out]
+        to_floor, _, _ = paired(lambda: turn_us([reading, pid, "N", out]), lambda: turn_us(bare))
+        with on_one_cpu():
+            both = at_full_speed(lambda: (turn_us([reading, pid, "N", out]), turn_us(bare)))
+        ours, least = (statistics.median(costs) for costs in zip(*both, strict=True))
         paced = statistics.median(turn_us(light) for _ in range(ROUNDS))
         paced_floor = statistics.median(turn_us([floor, pid, "N", str(RATE), out]) for _ in range(ROUNDS))
         paced_peer = statistics.median(turn_us([*psutil, str(RATE)]) for _ in range(ROUNDS))

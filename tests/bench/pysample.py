@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import BIN, ROUNDS, build, cost_of_being_sampled, row, turn_us
+from bench import BIN, ROUNDS, at_full_speed, build, cost_of_being_sampled, row, turn_us
 
 PYTHON = os.environ.get("LOADER_ENV_PYTHON") or shutil.which("python3.12") or ""
 PYSAMPLE = BIN / "pysample"
@@ -88,16 +88,17 @@ def sampled(pid: int, seconds: float, folder: Path) -> tuple[float, int]:
 def per_sample(count: int, kind: str, folder: Path) -> tuple[float, float]:
     """Microseconds of CPU a sample without waking and with it, by the difference of a long and a short run: without what
     attaching costs."""
-    without: list[float] = []
-    gross: list[float] = []
     with Target(TARGET, str(count), kind) as target:
-        for _ in range(max(3, ROUNDS // 2)):
+
+        def one() -> tuple[float, float]:
             short, few = sampled(target.process.pid, SHORT, folder)
             long, many = sampled(target.process.pid, LONG, folder)
             waking = turn_us([folder / "floor", "0", "N", str(RATE), folder / "nothing"])
-            gross.append(1e6 * (long - short) / (many - few))
-            without.append(gross[-1] - waking)
-    result = statistics.median(without), statistics.median(gross)
+            gross = 1e6 * (long - short) / (many - few)
+            return gross - waking, gross
+
+        rounds = at_full_speed(one, max(3, ROUNDS // 2), patience=60)
+    result = statistics.median(net for net, _ in rounds), statistics.median(gross for _, gross in rounds)
     print(f"{count} tasks, {KINDS[kind]}: {result[0]:.1f} us, {result[1]:.1f} us with waking", file=sys.stderr)
     return result
 
