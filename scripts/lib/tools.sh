@@ -197,14 +197,20 @@ cprofile_trust() {
     words=$(cprofile trust "$RUN/profile.out") || words='profile.out cannot be read'
     example=$(sed -n 's/^example\t//p' "$RUN/raw/invariants.tsv" | head -n 1)
     run_set cprofile_trust "$words" threads_started "$(tsv_fact invariants.tsv threads_started)" calls "$(tsv_fact invariants.tsv calls)" \
-        functions "$(tsv_fact invariants.tsv functions)" own_s "$(tsv_fact invariants.tsv own_s)"
+        functions "$(tsv_fact invariants.tsv functions)" own_s "$(tsv_fact invariants.tsv own_s)" odd_call_counts "$(tsv_fact invariants.tsv odd_call_counts)"
     [[ $words == "No thread"* ]] || note cprofile-threads "$words${example:+. Impossible here: $example}"
 }
 
 # cprofile_words: the sentence under the picture.
 cprofile_words() {
-    printf '%s calls of %s functions; own times add up to %s s of wall time. %s' "$(run_get calls)" "$(run_get functions)" \
-        "$(run_get own_s)" "$([[ $(run_get threads_started) == 0 ]] && printf 'One thread: times hold' || printf '%s threads were started: widths, callers and stages are unsound, calls hold' "$(run_get threads_started)")"
+    local hold='One thread: times hold' threads odd
+    threads=$(run_get threads_started)
+    odd=$(run_get odd_call_counts)
+    if [[ $threads != 0 ]]; then
+        hold="$threads threads were started: widths, callers and stages are unsound, calls hold"
+        [[ $odd =~ ^(0|n/a)$ ]] || hold+=" but for those of $odd functions"
+    fi
+    printf '%s calls of %s functions; own times add up to %s s of wall time. %s' "$(run_get calls)" "$(run_get functions)" "$(run_get own_s)" "$hold"
 }
 
 # snakeviz_serve: SnakeViz on a free loopback port until a signal comes.
