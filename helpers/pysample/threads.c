@@ -96,6 +96,14 @@ static bool has_base(const struct threads *t, struct thread *th) {
     return false;
 }
 
+/* Nothing is left that points into frames which are not there. */
+static void forget_stack(struct thread *th) {
+    th->n = 0;
+    th->root = th->work_future = 0;
+    th->run_frame = th->work_frame = th->loop_frame = 0;
+    th->runs_loop = false;
+}
+
 static void read_thread(struct threads *t, uint64_t tstate, pid_t tid, uint32_t interp,
                         uint32_t *hint) {
     struct os_thread *os = os_thread(t->os, tid, t->w->m->sample);
@@ -138,7 +146,7 @@ static void read_thread(struct threads *t, uint64_t tstate, pid_t tid, uint32_t 
         th->torn = !pystack_read(t, th) || (!has_base(t, th) && k < TRIES - 1);
         if (th->torn) {
             t->nframes = mark;
-            th->n = 0;
+            forget_stack(th);
         }
     }
     if (!th->torn && th->in_greenlet)
