@@ -270,11 +270,12 @@ static bool read_memory_again(struct tasks *t) {
 
     mem_mark(t->w->m);
     for (uint32_t i = 0; i < t->n; i++) {
-        struct task *k = &t->list[i], again = *k;
+        struct task again;
 
-        if (!is_to_be_read_again(t, k))
+        if (!is_to_be_read_again(t, &t->list[i]))
             continue;
         /* What it says is known: from the same memory. */
+        again = t->list[i];
         (void)read_task(t, &again);
         t->nchain = mark;
         n++;
@@ -284,6 +285,7 @@ static bool read_memory_again(struct tasks *t) {
     return n > 0;
 }
 
+/* Once that is done. */
 static void read_again(struct tasks *t, struct task *k) {
     uint64_t before = k->state == T_TORN ? 0 : shape(k->links);
     uint32_t mark = t->nchain;
