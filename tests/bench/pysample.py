@@ -97,7 +97,7 @@ def per_sample(count: int, kind: str, folder: Path) -> tuple[float, float]:
             gross = 1e6 * (long - short) / (many - few)
             return gross - waking, gross
 
-        rounds = at_full_speed(one, max(3, ROUNDS // 2), patience=60)
+        rounds = at_full_speed(one, max(3, ROUNDS // 2), patience=45)
     result = statistics.median(net for net, _ in rounds), statistics.median(gross for _, gross in rounds)
     print(f"{count} tasks, {KINDS[kind]}: {result[0]:.1f} us, {result[1]:.1f} us with waking", file=sys.stderr)
     return result
