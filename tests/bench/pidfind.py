@@ -92,7 +92,7 @@ def latencies(what: str, commands: list[list[str]], on: bool) -> list[float]:
     priority = real_time(on)
     clock = mmap.mmap(-1, 8)
     try:
-        turns = bench.at_full_speed(lambda: [one_start(command, clock) for command in commands], STARTS, patience=90)
+        turns = bench.at_full_speed(lambda: [one_start(command, clock) for command in commands], STARTS, patience=30)
     finally:
         real_time(False)
     medians = []
