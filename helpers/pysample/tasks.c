@@ -11,7 +11,6 @@
 enum {
     TRIES = 4,
     LOOK_NS = 200000000, /* between two looks for _asyncio in sys.modules */
-    TRUSTED_MAX = 1 << 14,
     FULL_NS = 100000000, /* a full read at least so often, proven unchanged or not */
 };
 
@@ -153,34 +152,6 @@ struct task *task_add(struct tasks *t, uint64_t addr) {
     return &t->list[t->n++];
 }
 
-/* Keeps nothing of what was read of it; `mark` is where its chain begins. */
-static void set_torn(struct tasks *t, struct task *k, uint32_t mark) {
-    k->state = T_TORN;
-    k->n = 0;
-    k->leaf = k->work = k->self = k->subject = k->exec_frame = 0;
-    t->nchain = mark;
-}
-
-static uint64_t shape(const uint64_t links[2]) {
-    return links[0] * 0x9e3779b97f4a7c15ULL ^ links[1];
-}
-
-/* A chain is read link by link while its task may go on, and what it was read from may be freed and
- * made anew for another task: it is then put together from two. The links of a program are few, and
- * one of those is new. Hence a chain with links that are not known is believed when it is read
- * twice. */
-static bool is_trusted(const struct tasks *t, const struct task *k) {
-    uint32_t known;
-
-    return map_get(&t->trusted, shape(k->links), &known);
-}
-
-static void trust(struct tasks *t, const struct task *k) {
-    if (t->trusted.n >= TRUSTED_MAX)
-        map_clear(&t->trusted);
-    map_put(&t->trusted, shape(k->links), 1);
-}
-
 static void take_task(struct tasks *t, uint64_t addr) {
     uint32_t mark = t->nchain, known;
     struct task *k;
@@ -194,10 +165,10 @@ static void take_task(struct tasks *t, uint64_t addr) {
         t->nchain = mark;
         return;
     case V_TORN:
-        set_torn(t, k, mark);
+        task_torn(t, k, mark);
         break;
     case V_OK:
-        k->doubted = !is_trusted(t, k);
+        k->doubted = !task_is_trusted(t, k);
         break;
     }
     map_put(&t->by_addr, addr, t->n - 1);
@@ -255,74 +226,6 @@ static void read_current(struct tasks *t, uint64_t dict) {
             t->current = xrealloc(t->current, t->cap_current * sizeof(*t->current));
         }
         t->current[t->ncurrent++] = value;
-    }
-}
-
-static bool is_to_be_read_again(const struct tasks *t, struct task *k) {
-    k->doubted = k->doubted && !is_trusted(t, k);
-    return k->state == T_TORN || k->doubted;
-}
-
-/* Reads the memory of all those anew, in one call where it is not much: what is read one by one
- * lies further apart in time. False: there are none. */
-static bool read_memory_again(struct tasks *t) {
-    uint32_t n = 0, mark = t->nchain;
-
-    mem_mark(t->w->m);
-    for (uint32_t i = 0; i < t->n; i++) {
-        struct task again;
-
-        if (!is_to_be_read_again(t, &t->list[i]))
-            continue;
-        /* What it says is known: from the same memory. */
-        again = t->list[i];
-        (void)read_task(t, &again);
-        t->nchain = mark;
-        n++;
-    }
-    if (n > 0)
-        mem_again(t->w->m);
-    return n > 0;
-}
-
-/* Once that is done. */
-static void read_again(struct tasks *t, struct task *k) {
-    uint64_t before = k->state == T_TORN ? 0 : shape(k->links);
-    uint32_t mark = t->nchain;
-
-    t->retries++;
-    k->doubted = false;
-    switch (read_task(t, k)) {
-    case V_OK:
-        k->doubted = !is_trusted(t, k) && shape(k->links) != before;
-        if (!k->doubted)
-            trust(t, k);
-        break;
-    case V_TORN:
-        set_torn(t, k, mark);
-        break;
-    case V_SKIP:
-        /* Finished meanwhile: it was there when the sample was taken, but what it did is not known;
-         * a task that is no longer there has no time to account for. */
-        t->nchain = mark;
-        k->kind = K_NONE;
-        k->state = T_READY;
-        k->n = 0;
-        break;
-    }
-}
-
-static void retry(struct tasks *t) {
-    for (int pass = 1; pass < TRIES && read_memory_again(t); pass++) {
-        for (uint32_t i = 0; i < t->n; i++) {
-            if (is_to_be_read_again(t, &t->list[i]))
-                read_again(t, &t->list[i]);
-        }
-    }
-    for (uint32_t i = 0; i < t->n; i++) {
-        /* The stack of one that runs is its thread's, and changes faster than it is read. */
-        if (t->list[i].doubted && t->list[i].state != T_RUNNING)
-            set_torn(t, &t->list[i], t->nchain);
     }
 }
 
@@ -420,7 +323,7 @@ void tasks_read(struct tasks *t, uint64_t now) {
         for (int k = 0; k < TRIES && !read_set(t, a->eager, false); k++)
             mem_stale(t->w->m);
     }
-    retry(t);
+    tasks_retry(t);
     t->ntasks = t->n;
     find_edges(t);
     mark_roots(t);

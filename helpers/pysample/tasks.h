@@ -131,13 +131,23 @@ uint64_t greenlet_outer(void *tasks, uint32_t interp, uint64_t loop);
 /* "Task-7"; false when the name is no longer there. */
 bool task_name(struct tasks *t, const struct task *task, char *out, size_t cap);
 
-/* ---- between the parts: chain.c, futures.c, edges.c ---- */
+/* ---- between the parts: chain.c, again.c, futures.c, edges.c ---- */
 
 enum verdict { V_OK, V_TORN, V_SKIP };
 
 /* Reads one task: state and await chain. V_SKIP: it is none, or has finished. */
 enum verdict read_task(struct tasks *t, struct task *k);
 struct task *task_add(struct tasks *t, uint64_t addr);
+/* Keeps nothing of what was read of it; `mark` is where its chain begins. */
+void task_torn(struct tasks *t, struct task *k, uint32_t mark);
+/* A chain is read link by link while its task may go on, and what it was read from may be freed and
+ * made anew for another task: it is then put together from two. The links of a program are few, and
+ * one of those is new. Hence a chain with links that are not known is believed when it is read
+ * twice. */
+bool task_is_trusted(const struct tasks *t, const struct task *k);
+/* Reads the torn and the doubted again, three times at most; what is doubted then is torn, but for
+ * what runs. */
+void tasks_retry(struct tasks *t);
 
 /* Local i of a generator's frame, 0 = none. */
 uint64_t gen_local(struct tasks *t, uint64_t gen, uint32_t i);
