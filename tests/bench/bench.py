@@ -4,8 +4,8 @@
 A benchmark is `tests/bench/NAME.py`, run by `make bench-helpers` with the tools environment's Python. It prints rows
 with `row()`; everything else goes to stderr. CPU time is user + system of the command and all that it waited for
 (wait4), so other load on the machine only adds noise; a pair runs A B, then B A, and so on, and the ratio is the
-median of the ratios of the pairs. A time that has a bar is taken while the CPU is at its full speed (`at_full_speed()`):
-a ratio does not mind a slow machine, a time is the machine's as much as the program's.
+median of the ratios of the pairs. A time that has a bar is taken while the CPU is at its full speed (`at_full_speed()`): it is
+the machine's as much as the program's. A ratio minds a slow CPU less, since both are slow.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ exporter_us_per_scrape  back to back over a connection that stays open, as Prome
                         100 ms before.
 exporter_vs_collector   back to back, by a client that keeps its connection where the server lets it, as Prometheus does:
                         the collector's server closes after each page. loader_exporter reads more for it: /proc, and
-                        its own cost.
+                        its own cost. At full speed as the time is, of the same rounds: in slow phases of a shared CPU
+                        the same programs gave 19, where 27 to 39 was measured else.
 
 Without a bar, since they are the machine's as much as the program's:
 
