@@ -121,7 +121,12 @@ def draw(panel: Json, answers: list[list[Json]], variables: dict[str, str], file
                 numbers = [n + f for n, f in zip(numbers, floor, strict=True)]
                 total.update(zip(times, numbers, strict=True))
                 axes.fill_between(times, floor, numbers, alpha=0.3)
-            axes.plot(times, numbers, label=f"{name} (now {human(float(values[-1][1]), unit)})", lw=1.2)
+            line = axes.plot(times, numbers, label=f"{name} (now {human(float(values[-1][1]), unit)})", lw=1.2)[0]
+            # Grafana has a dot where no line can be: a value between two gaps, unless points are never to be shown.
+            if panel["fieldConfig"]["defaults"]["custom"]["showPoints"] != "never":
+                near = np.array([math.nan, *numbers, math.nan])
+                lone = np.isnan(near[:-2]) & np.isnan(near[2:])
+                axes.scatter(np.array(times)[lone], np.array(numbers)[lone], color=line.get_color(), s=25)
         # Beneath the data, as Grafana has it.
         figure.legend(fontsize=6, loc="outside lower left", ncols=max(1, panel["gridPos"]["w"] // 4), frameon=False)
         axes.set_ylim(bottom=0)

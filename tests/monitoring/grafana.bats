@@ -135,3 +135,16 @@ decoder() {
     matches "$output" 'Chunks per second: blank: 0 pixels of data'
     matches "$output" '[1-9][0-9] panels drawn, 1 blank'
 }
+
+@test "a run whose end two scrapes saw can be seen in the view of a day" {
+    recorded_start "$BATS_TEST_TMPDIR"
+    local day
+    day=$(awk -v end="$END" 'BEGIN { printf "%.3f", end - 86400 }')
+    mkdir "$BATS_TEST_TMPDIR/panels"
+    run -0 check draw "$PROMETHEUS" "$day" "$END" "$BATS_TEST_TMPDIR/panels" "$ROOT/docs/monitoring/grafana/runs.json"
+    matches "$output" ', 0 empty; .*, 0 blank$'
+    # A value alone makes no line: without points it would not be there.
+    jq '(.. | .showPoints?) |= (select(. != null) | "never")' "$ROOT/docs/monitoring/grafana/runs.json" >"$BATS_TEST_TMPDIR/runs.json"
+    run -1 check draw "$PROMETHEUS" "$day" "$END" "$BATS_TEST_TMPDIR/panels" "$BATS_TEST_TMPDIR/runs.json"
+    matches "$output" 'Chunks per second: blank: 0 pixels of data'
+}

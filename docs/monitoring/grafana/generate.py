@@ -63,7 +63,8 @@ def lines(title: str, text: str, unit: str, *targets: Json, stack: bool = False,
         "drawStyle": "line",
         "lineWidth": 1,
         "fillOpacity": 20 if stack else 5,
-        "showPoints": "never",
+        # A value that has no neighbour makes no line: a run's end is served for two scrapes, and a day's view asks once in minutes.
+        "showPoints": "auto",
         "spanNulls": False,
         "stacking": {"mode": "normal" if stack else "none", "group": "A"},
     }
@@ -430,7 +431,7 @@ def runs() -> Json:
         row("Runs against each other"),
         lines("Chunks per second", "Over the whole run, for runs that have ended.", "short",
               target(f'sum by ({RUN}) (last_over_time(qdrant_loader_chunks_total{{$S, state="upserted"}}{RATE}))'
-                     f" / on ({RUN}) max by ({RUN}) (qdrant_loader_run_duration_seconds{{$S}})", "{{instance}} {{loader}} {{run}}")),
+                     f" / on ({RUN}) max by ({RUN}) (last_over_time(qdrant_loader_run_duration_seconds{{$S}}{RATE}))", "{{instance}} {{loader}} {{run}}")),
         lines("Chunks so far", "Chunks upserted since the run began: how straight the line is.", "short",
               target(f'sum by ({RUN}) (last_over_time(qdrant_loader_chunks_total{{$S, state="upserted"}}{RATE}))', "{{instance}} {{loader}} {{run}}")),
     ]  # fmt: skip
