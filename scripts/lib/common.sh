@@ -41,14 +41,40 @@ die() {
 # One line that is overwritten, on a terminal only.
 LIVE_SHOWN=
 live() {
+    local columns
     [[ -t 2 ]] || return 0
-    printf '\r\033[K%.*s' "$(($(tput cols 2>/dev/null || echo 80) - 1))" "$*" >&2
+    capture columns tput cols 2>/dev/null && [[ $columns =~ ^[1-9] ]] || columns=80
+    printf '\r\033[K%.*s' "$((columns - 1))" "$*" >&2
     LIVE_SHOWN=1
 }
 live_clear() {
     if [[ -n $LIVE_SHOWN ]]; then printf '\r\033[K' >&2; fi
     LIVE_SHOWN=
 }
+
+# capture NAME COMMAND…: NAME=$(COMMAND…), with its status, in a way that a trap can come at any moment: where one is due when bash 5.2
+# begins to read a `$(…)`, `<(…)` or `>(…)`, it reads the trap as a part of that, misses a `)`, and the script ends with status 2. So
+# while signals are noted (flow.sh) none of them is expanded by the script's own process; a child has no traps.
+capture() {
+    local capture_to=$1 capture_parts=() capture_status=0
+    shift
+    shopt -s lastpipe
+    {
+        shopt -u lastpipe
+        set +e
+        "$@"
+    } | mapfile -d '' -t capture_parts || capture_status=$?
+    shopt -u lastpipe
+    printf -v "$capture_to" '%s' "${capture_parts[0]-}"
+    while [[ ${!capture_to} == *$'\n' ]]; do printf -v "$capture_to" '%s' "${!capture_to%$'\n'}"; done
+    return "$capture_status"
+}
+
+# both COMMAND…: with its stderr on stdout, for capture.
+both() { "$@" 2>&1; }
+
+# absolute DIR: its path from the root.
+absolute() { cd "$1" && pwd; }
 
 # help_if_asked "$@": --help prints the script's header comment; any other argument is a usage error, since what a
 # target takes comes by variables (scripts/options.tsv).
@@ -109,7 +135,11 @@ options_table() {
 # ---- leaving: what was started last is ended first ----------------------------------------------------------------
 
 EXIT_STEPS=()
-at_exit() { EXIT_STEPS+=("$(printf '%q ' "$@")"); }
+at_exit() {
+    local step
+    printf -v step '%q ' "$@"
+    EXIT_STEPS+=("$step")
+}
 run_exit_steps() {
     local status=$? i
     EXIT_STATUS=$status

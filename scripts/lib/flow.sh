@@ -15,8 +15,8 @@ tool_failed() {
 # A signal ends sampling, not the report.
 on_signal() { STOPPED=$1; }
 
-# signals_noted: while they are, no command of this process has two `$(…)`. Where a signal comes during the first, bash 5.2 reads
-# the trap as a part of the second, misses a `)`, and the script ends with status 2. In a `$(…)` or `( … )` there are no traps.
+# signals_noted: while they are, this process expands no `$(…)`, `<(…)` or `>(…)` (see capture), for which bash 5.2 takes a trap. In a
+# child, such as a `( … )`, there are no traps.
 signals_noted() {
     trap 'on_signal INT' INT
     trap 'on_signal TERM' TERM
@@ -28,9 +28,11 @@ signals_ignored() { trap '' INT TERM HUP; }
 
 # stop_if_asked: leaves when a signal came before there was anything to keep.
 stop_if_asked() {
+    local status
     [[ -n $STOPPED ]] || return 0
     say "stopped by SIG$STOPPED before there was anything to sample"
-    exit "$(signal_status)"
+    capture status signal_status
+    exit "$status"
 }
 
 signal_status() {
@@ -64,13 +66,13 @@ profile_target() {
         target_launch "$@"
         say "launched the loader: pid $LOADER_PID"
     fi
-    LOADER_STARTED=$(process_started "$LOADER_PID")
+    capture LOADER_STARTED process_started "$LOADER_PID"
     sampler_start "$LOADER_PID"
 }
 
 # pipeline_wait: returns when the loader has begun to work on documents, ended, or a signal came.
 pipeline_wait() {
-    local began=$SECONDS deadline=$((SECONDS + 300)) next=$((SECONDS + SHOW_EVERY)) wall
+    local began=$SECONDS deadline=$((SECONDS + 300)) next=$((SECONDS + SHOW_EVERY)) wall cpu used
     if [[ $PIPELINE_MARKED == before ]]; then
         note attached-late "attached after the pipeline began: what start-up cost is not known (n/a)"
         return 0
@@ -82,14 +84,16 @@ pipeline_wait() {
             return 0
         fi
         if ((SECONDS >= next)); then
-            show "$((SECONDS - began)) s: waiting for the pipeline, $(used_so_far)"
+            capture used used_so_far || :
+            show "$((SECONDS - began)) s: waiting for the pipeline, $used"
             next=$((SECONDS + SHOW_EVERY))
         fi
         pause 0.05
     done
     pipeline_mark
-    wall=$(seconds_between "$LOADER_STARTED" "$(now_ns)")
-    run_set startup_wall_s "$wall" startup_cpu_s "$(process_cpu "$LOADER_PID")"
+    capture wall seconds_between "$LOADER_STARTED" "${EPOCHREALTIME/./}000"
+    capture cpu process_cpu "$LOADER_PID"
+    run_set startup_wall_s "$wall" startup_cpu_s "$cpu"
 }
 
 # pipeline_mark: the moment when the pipeline begins. PIPELINE_MARKED: 1 then, `before` when it had begun before we came.
@@ -102,7 +106,7 @@ pipeline_mark() {
 profile_watch() {
     local next=0 began=$SECONDS
     WATCH_BEGAN=${EPOCHREALTIME/./}000
-    WATCH_CPU_BEGAN=$(process_cpu "$LOADER_PID")
+    capture WATCH_CPU_BEGAN process_cpu "$LOADER_PID"
     mark "sampling begins"
     run_latest
     target_facts
@@ -118,19 +122,21 @@ profile_watch() {
     done
     WATCH_ENDED=${EPOCHREALTIME/./}000
     WATCH_CPU_ENDED=n/a
-    if target_alive; then WATCH_CPU_ENDED=$(process_cpu "$LOADER_PID"); fi
+    if target_alive; then capture WATCH_CPU_ENDED process_cpu "$LOADER_PID"; fi
     # The sampler sees the loader's end by itself, and writes what it has.
     if [[ -z $STOPPED ]] && ! target_alive; then wait_gone "$1" 20 || :; fi
-    SAMPLED_S=$(seconds_between "$WATCH_BEGAN" "$WATCH_ENDED")
+    capture SAMPLED_S seconds_between "$WATCH_BEGAN" "$WATCH_ENDED"
     if [[ -n $STOPPED ]]; then say "stopped by SIG$STOPPED: keeping what was sampled"; fi
 }
 
 # progress SECONDS: one line of how it goes; overwritten on a terminal.
 progress() {
     local line
-    line=$(printf '%s s: %s, chunks %s, %s' "$1" "$(sampler_progress)" "$(chunks_done)" "$(used_so_far)") || return 0
+    capture line progress_words "$1" || return 0
     show "$line"
 }
+
+progress_words() { printf '%s s: %s, chunks %s, %s' "$1" "$(sampler_progress)" "$(chunks_done)" "$(used_so_far)"; }
 
 used_so_far() {
     local cpu rss
@@ -173,6 +179,14 @@ profile_end() {
     sampler_end
     target_counts
     profile_times
+}
+
+# sampler_tool_failed ID NAME COMMAND…: notes that this sampler ended before its time, and what COMMAND prints of why.
+sampler_tool_failed() {
+    local id=$1 name=$2 last words
+    capture last "${@:3}" || :
+    capture words sampler_words "$last" || :
+    tool_failed "$id" "$name ended before its time, $words"
 }
 
 # sampler_failed PID [COMPLETE]: did it end before its time? SAMPLER_STATUS is its exit status. With DURATION it ends by itself,

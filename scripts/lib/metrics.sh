@@ -38,7 +38,7 @@ shim_prepare() {
     local free
     MULTIPROC=$TMP/multiproc
     mkdir -m 700 "$MULTIPROC"
-    free=$(free_mib "$MULTIPROC")
+    capture free free_mib "$MULTIPROC"
     ((free >= METRICS_ROOM_MIB)) ||
         die 3 metrics-no-room "only $free MiB are free for the loader's metrics in $TMP, and a folder that gets full kills the loader (SIGBUS). Set TMPDIR to a folder with $METRICS_ROOM_MIB MiB"
     LOADER_VARIABLES=("PYTHONPATH=$ROOT/scripts/shim${PYTHONPATH:+:$PYTHONPATH}" "PROMETHEUS_MULTIPROC_DIR=$MULTIPROC")
@@ -54,11 +54,18 @@ exporter_start_launched() {
     exporter_start --multiproc-dir "$MULTIPROC" --pid-file "$RUN/raw/loader.pid" --run-result "$RUN/raw/procrun.tsv"
 }
 
+# metrics_folder: that of the loader, if it has been started with one.
+metrics_folder() {
+    local folder
+    folder=$(tr '\0' '\n' <"/proc/$LOADER_PID/environ" 2>/dev/null | sed -n 's/^PROMETHEUS_MULTIPROC_DIR=//p' | tail -n 1)
+    if [[ -n $folder && $folder != /* ]]; then folder=$(readlink "/proc/$LOADER_PID/cwd")/$folder; fi
+    printf '%s' "$folder"
+}
+
 # Of a loader that runs: /proc, and the metrics folder if it has been started with one. Its tasks are counted from outside.
 exporter_start_attached() {
     local folder sources=(--pid "$LOADER_PID" --tasks "$RUN/raw/tasks.tsv")
-    folder=$(tr '\0' '\n' <"/proc/$LOADER_PID/environ" 2>/dev/null | sed -n 's/^PROMETHEUS_MULTIPROC_DIR=//p' | tail -n 1) || :
-    if [[ -n $folder && $folder != /* ]]; then folder=$(readlink "/proc/$LOADER_PID/cwd")/$folder; fi
+    capture folder metrics_folder || :
     if [[ -n $folder ]]; then sources+=(--multiproc-dir "$folder"); fi
     exporter_start "${sources[@]}"
     job tasks "$ROOT/scripts/lib/count-tasks" "$LOADER_PID" "$RUN/raw/tasks.tsv"
@@ -69,13 +76,14 @@ exporter_start_attached() {
 # run_label: RUN_LABEL, the run for Prometheus: the name of its folder, and what tells it from one of the same second elsewhere,
 # since several RESULTS and machines may share a FILE_SD and a Prometheus.
 run_label() {
-    RUN_LABEL=$(printf '%s\n' "$(uname -n)" "$RUN" | sha256sum)
+    capture RUN_LABEL run_hash
     RUN_LABEL=${RUN##*/}-${RUN_LABEL:0:6}
 }
+run_hash() { printf '%s\n' "$(uname -n)" "$RUN" | sha256sum; }
 
 # exporter_start SOURCE…: URL, where it serves.
 exporter_start() {
-    local ready=$RUN/raw/exporter.json
+    local ready=$RUN/raw/exporter.json words
     SNAPSHOT=$RUN/metrics.prom
     run_label
     SD_FILE=$FILE_SD/$RUN_LABEL.json
@@ -92,11 +100,12 @@ exporter_start() {
             if grep -q 'Address already in use' "$RUN/log/exporter.log"; then
                 die 3 port-taken "LISTEN=$LISTEN: the address is taken (perhaps by another run). Give another one, or LISTEN=127.0.0.1:0 for a free port"
             fi
-            die 3 exporter-failed "the exporter did not start: $(exporter_last_words)"
+            capture words exporter_last_words || :
+            die 3 exporter-failed "the exporter did not start: $words"
         fi
         pause 0.02
     done
-    URL=$(jq -r .url "$ready")
+    capture URL jq -r .url "$ready"
     run_set metrics_url "$URL" metrics_run "$RUN_LABEL" metrics_file_sd "$SD_FILE"
     say "serving $URL"
     say "Prometheus finds it by $SD_FILE"
@@ -121,7 +130,7 @@ exporter_last_words() { exporter_words <"$RUN/log/exporter.log"; }
 # metrics_watch: until the loader ends or a signal comes. An exporter that dies does not stop an ingestion.
 metrics_watch() {
     local next=0 look=0 began=$SECONDS
-    LOADER_STARTED=$(process_started "$LOADER_PID")
+    capture LOADER_STARTED process_started "$LOADER_PID"
     run_latest
     target_facts
     while [[ -z $STOPPED ]] && metrics_loader_runs; do
@@ -147,14 +156,19 @@ metrics_loader_runs() {
 
 # exporter_lost WHAT-OF-THE-LOADER
 exporter_lost() {
-    tool_failed exporter-failed "the exporter ended by itself ($1): $(exporter_last_words). What the loader counts is kept and written down at its end"
+    local words
+    capture words exporter_last_words || :
+    tool_failed exporter-failed "the exporter ended by itself ($1): $words. What the loader counts is kept and written down at its end"
     EXPORTER=
     rm -f "$SD_FILE"
 }
 
 tasks_lost() {
+    local words
     TASKS=
-    if target_alive; then note tasks-unreadable "the loader's tasks cannot be read from outside: $(tail -n 1 "$RUN/log/tasks.log")"; fi
+    target_alive || return 0
+    capture words tail -n 1 "$RUN/log/tasks.log" || :
+    note tasks-unreadable "the loader's tasks cannot be read from outside: $words"
 }
 
 # room_check: says once that the metrics folder gets short of room.
@@ -162,7 +176,7 @@ room_check() {
     [[ -n ${MULTIPROC-} && -z ${ROOM_SAID-} ]] || return 0
     local free
     # A Ctrl-C ends what was asked too, which is no failure of this script's; so below.
-    free=$(free_mib "$MULTIPROC") && [[ -n $free ]] || return 0
+    capture free free_mib "$MULTIPROC" && [[ -n $free ]] || return 0
     if ((free < METRICS_LOW_MIB)); then
         ROOM_SAID=1
         note metrics-no-room "only $free MiB are left for the loader's metrics in $TMP: free some, or the loader is killed (SIGBUS)"
@@ -172,9 +186,11 @@ room_check() {
 # metrics_progress SECONDS: one line of how it goes; overwritten on a terminal.
 metrics_progress() {
     local line
-    line="$1 s: $({ metrics_page 2>/dev/null || :; } | metrics_line)" || return 0
+    capture line metrics_words || return 0
+    line="$1 s: $line"
     if [[ -t 2 ]]; then live "$line"; else say "$line"; fi
 }
+metrics_words() { { metrics_page 2>/dev/null || :; } | metrics_line; }
 
 # metrics_page: what is served. An endpoint that asks for a password is not asked: the same is read once more.
 metrics_page() {
@@ -227,24 +243,26 @@ metrics_end() {
 
 # The files of the loader outlive the exporter.
 snapshot_without_exporter() {
-    local sources=("${EXPORTER_SOURCES[@]}")
+    local sources=("${EXPORTER_SOURCES[@]}") words
     # A process that is gone is no source for one page.
     if [[ -n $PID ]] && ! target_alive; then return 0; fi
-    loader_exporter "${sources[@]}" --once --snapshot "$SNAPSHOT" 2>>"$RUN/log/exporter.log" ||
-        tool_failed exporter-failed "no metrics.prom: $(exporter_last_words)"
+    loader_exporter "${sources[@]}" --once --snapshot "$SNAPSHOT" 2>>"$RUN/log/exporter.log" || {
+        capture words exporter_last_words || :
+        tool_failed exporter-failed "no metrics.prom: $words"
+    }
 }
 
 # counts_of_shim: what a loader that was killed or stopped did not come to say itself was counted all the same.
-counts_of_shim() {
-    [[ $(run_get chunks) == n/a || $(run_get documents) == n/a ]] || return 0
-    local documents chunks embed upsert
+counts_of_shim() (
+    trap '' INT TERM HUP
+    [[ $(run_get chunks) == n/a || $(run_get documents) == n/a ]] || exit 0
     documents=$(series_sum qdrant_loader_documents_total 'state="succeeded"')
     chunks=$(series_sum qdrant_loader_chunks_total 'state="upserted"')
-    [[ $documents != n/a && $chunks != n/a ]] || return 0
+    [[ $documents != n/a && $chunks != n/a ]] || exit 0
     embed=$(series_sum qdrant_loader_chunks_total 'state="embed_failed"')
     upsert=$(series_sum qdrant_loader_chunks_total 'state="upsert_failed"')
     run_set documents "$documents" chunks "$chunks" chunks_failed "$((${embed/n\/a/0} + ${upsert/n\/a/0}))" counted_by shim
-}
+)
 
 # exporter_end: it writes the last values and takes its announcement back.
 exporter_end() {
@@ -253,13 +271,12 @@ exporter_end() {
     EXPORTER=
 }
 
-metrics_times() {
-    local wall=n/a cpu=n/a
+metrics_times() (
+    trap '' INT TERM HUP
     if [[ -z $PID ]]; then wall=$(procrun_fact wall_s); else wall=$(seconds_between "$LOADER_STARTED" "$(now_ns)"); fi
     cpu=$(series_sum qdrant_loader_process_cpu_seconds_total)
-    wall=$(ratio "$wall" 1 2)
-    run_set wall_s "$wall" cpu_s "$(ratio "$cpu" 1 2)"
-}
+    run_set wall_s "$(ratio "$wall" 1 2)" cpu_s "$(ratio "$cpu" 1 2)"
+)
 
 # textfile_write: for node_exporter's textfile collector: one file, whatever the run, since it takes the same series in two
 # files for an error.
@@ -277,23 +294,27 @@ textfile_write() {
 # push_last: the last values by one PUT, which replaces those of this job and instance.
 push_last() {
     [[ -n $PUSH ]] || return 0
-    local url=${PUSH%/} answer status=0
-    [[ $url == */metrics/job/* ]] || url=$url/metrics/job/qdrant_loader/instance/$(uname -n | jq -rR @uri)
+    local url=${PUSH%/} host answer status=0
+    capture host host_in_url
+    [[ $url == */metrics/job/* ]] || url=$url/metrics/job/qdrant_loader/instance/$host
     if [[ ! -s $SNAPSHOT ]]; then
         tool_failed push-failed "nothing to push: there is no metrics.prom"
         return
     fi
     # The URL may hold a password: not an argument, which everybody can see.
-    answer=$(curl -sS --fail-with-body --max-time 30 -X PUT -H 'Content-Type: text/plain; version=0.0.4; charset=utf-8' \
-        --data-binary @"$SNAPSHOT" -K - 2>&1 <<<"url = \"${url//[\"\\]/}\"") || status=$?
+    capture answer both curl -sS --fail-with-body --max-time 30 -X PUT -H 'Content-Type: text/plain; version=0.0.4; charset=utf-8' \
+        --data-binary @"$SNAPSHOT" -K - <<<"url = \"${url//[\"\\]/}\"" || status=$?
+    capture url redact_text "$url"
     if ((status)); then
-        answer=$(redact_text "$(tail -n 1 <<<"$answer" | cut -c1-200)")
-        tool_failed push-failed "PUSH: $(redact_text "$url") did not take the last values: $answer. They are in $SNAPSHOT: curl -X PUT --data-binary @FILE URL"
+        answer=${answer##*$'\n'}
+        capture answer redact_text "${answer:0:200}"
+        tool_failed push-failed "PUSH: $url did not take the last values: $answer. They are in $SNAPSHOT: curl -X PUT --data-binary @FILE URL"
     else
         run_set metrics_pushed "$url"
-        say "pushed the last values to $(redact_text "$url")"
+        say "pushed the last values to $url"
     fi
 }
+host_in_url() { uname -n | jq -rR @uri; }
 
 # metrics_linger: the last values are served until they were scraped twice or the time is over.
 metrics_linger() {

@@ -28,18 +28,24 @@ chunks_done() {
     fi
 }
 
-# target_counts: documents, chunks and failed chunks by the loader's own log, and points by the stand-in's engine.
-target_counts() {
-    local documents chunks failed points=n/a
-    read -r documents chunks failed < <(loader_log | awk '
+# loader_log_counts: documents, chunks and failed chunks that it has told so far, n/a each where it has not.
+loader_log_counts() {
+    loader_log | awk '
         /Completed processing all projects: [0-9]+ total documents/ { sub(/.*all projects: /, ""); d = $1 + 0 }
         /Batch processing completed: [0-9]+ chunks, [0-9]+ errors/ {
             sub(/.*completed: /, ""); c += $1; f += $3; seen = 1 }
-        END { print (d == "" ? "n/a" : d), (seen ? c : "n/a"), (seen ? f : "n/a") }')
+        END { print (d == "" ? "n/a" : d), (seen ? c : "n/a"), (seen ? f : "n/a") }'
+}
+
+# target_counts: documents, chunks and failed chunks by the loader's own log, and points by the stand-in's engine.
+target_counts() {
+    local counts documents chunks failed points=n/a
+    capture counts loader_log_counts
+    read -r documents chunks failed <<<"$counts"
     standins_end
-    [[ ! -s $RUN/raw/qdrant.counts.json ]] || points=$(jq -r '.points // "n/a"' "$RUN/raw/qdrant.counts.json")
+    [[ ! -s $RUN/raw/qdrant.counts.json ]] || capture points jq -r '.points // "n/a"' "$RUN/raw/qdrant.counts.json"
     # One that was ended, or goes on, has not said how many in all.
-    [[ $chunks != n/a ]] || chunks=$(chunks_done)
+    [[ $chunks != n/a ]] || capture chunks chunks_done
     CHUNKS=$chunks
     CHUNKS_FAILED=$failed
     run_set documents "$documents" chunks "$chunks" chunks_failed "$failed" qdrant_points "$points"

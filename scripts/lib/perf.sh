@@ -4,18 +4,21 @@
 
 # perf_stacks: raw/perf.folded out of raw/perf.script.gz and raw/python.samples, where it is not there already without the text.
 perf_stacks() {
-    local script=$RUN/raw/perf.script.gz args=(--summary "$RUN/raw/join.tsv")
+    local words how off_cpu script=$RUN/raw/perf.script.gz args=(--summary "$RUN/raw/join.tsv")
     if [[ ! -e $script && -s $RUN/raw/perf.folded ]]; then
         join_facts
         named_facts
         return 0
     fi
     if [[ ! -s $script ]]; then
-        tool_failed perf-failed "perf recorded nothing that can be read: $(perf_last_words)"
+        capture words perf_last_words
+        tool_failed perf-failed "perf recorded nothing that can be read: $words"
         return 0
     fi
-    if [[ $(run_get perf_python) == join && -s $RUN/raw/python.samples ]]; then
-        if [[ $(run_get off_cpu) == 1 ]]; then args+=(--off-cpu); fi
+    capture how run_get perf_python
+    if [[ $how == join && -s $RUN/raw/python.samples ]]; then
+        capture off_cpu run_get off_cpu
+        if [[ $off_cpu == 1 ]]; then args+=(--off-cpu); fi
         gzip -dc "$script" | stackjoin "${args[@]}" - "$RUN/raw/python.samples" 2>>"$RUN/log/render.log" | shorten_waits >"$RUN/raw/perf.folded" || :
     else
         gzip -dc "$script" | stackfold --annotate >"$RUN/raw/perf.folded" 2>>"$RUN/log/render.log" || :
@@ -26,8 +29,9 @@ perf_stacks() {
 
 # named_facts: where perf alone names the Python functions: how much stands beneath one; and how much of the stacks of frame
 # pointers was cut at the most frames that the kernel keeps. The first frame is the program's.
-named_facts() {
-    local pct=n/a cut=n/a
+named_facts() (
+    trap '' INT TERM HUP
+    pct=n/a cut=n/a
     if [[ $(run_get perf_python) != join ]]; then
         read -r pct cut < <(awk -F ';' -v max="$(run_get perf_frames_max)" '
             { w = $0; sub(/.* /, "", w); n += w }
@@ -37,16 +41,15 @@ named_facts() {
     fi
     if [[ $(run_get perf_python) != fp ]]; then cut=n/a; fi
     run_set beneath_python_pct "$pct" perf_cut_pct "$cut"
-}
+)
 
 # shorten_waits: of how the kernel puts a thread off the processor, the same ten frames for every wait, the system call stays.
-shorten_waits() {
+shorten_waits() (
     if [[ $(run_get off_cpu) != 1 ]]; then
-        cat
-        return
+        exec cat
     fi
     sed -E 's/;entry_SYSCALL_64_after_hwframe_\[k\];do_syscall_64_\[k\]//; s/(;__x64_sys_[a-z0-9_]+_\[k\]);.*;schedule_\[k\]/\1/' | stackfold
-}
+)
 
 perf_last_words() { tail -n 1 "$RUN/log/perf.log" 2>/dev/null || :; }
 
@@ -68,8 +71,9 @@ sampler_progress() {
 }
 
 # perf_facts: what was sampled. CPU_S: the loader's CPU seconds meanwhile.
-perf_facts() {
-    local samples lost=$PERF_LOST event=''
+perf_facts() (
+    trap '' INT TERM HUP
+    lost=$PERF_LOST event=''
     [[ ! -e $RUN/raw/perf.script.gz ]] || event=$(gzip -dc "$RUN/raw/perf.script.gz" | grep -aom1 -E '(cycles|cpu-clock|context-switches)[:a-zA-Z]*:' | sed 's/:$//') || :
     samples=$(join_fact samples)
     if [[ $samples == n/a ]]; then
@@ -84,7 +88,7 @@ perf_facts() {
         samples=$(ratio "$samples" "$CPU_S")
         run_set rate_achieved_hz "$samples" sample_interval_s "$(ratio 1 "$RATE" 6)"
     fi
-}
+)
 
 # perf_words: how the picture was made, for its subtitle and the summary.
 perf_words() {

@@ -5,11 +5,11 @@
 # run_new TARGET: makes results/<time>-TARGET (RUN) with raw/ and log/. Whatever ends this script, but kill -9, its manifest says so.
 run_new() {
     local results=${RESULTS:-$ROOT/results} stamp name own_start n=1
-    own_start=$(process_start $$)
-    stamp=$(date -u +%Y-%m-%dT%H-%M-%SZ)
+    capture own_start process_start $$
+    capture stamp date -u +%Y-%m-%dT%H-%M-%SZ
     mkdir -p "$results" 2>/dev/null && [[ -w $results ]] ||
         die 3 results-unwritable "cannot write to $results. Set RESULTS to a folder that you can write to"
-    RESULTS=$(cd "$results" && pwd)
+    capture RESULTS absolute "$results"
     name=$stamp-$1
     # mkdir is the lock: of two runs in one second the later takes the next name.
     until mkdir "$RESULTS/$name" 2>/dev/null; do
@@ -22,7 +22,8 @@ run_new() {
         die 3 results-unwritable "cannot write to $RUN. Is the disk full?"
     NOTES_KEPT=1
     at_exit run_close
-    run_set target "$1" started "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" state running script_pid $$ script_start "$own_start"
+    capture stamp date -u +%Y-%m-%dT%H:%M:%S.%NZ
+    run_set target "$1" started "$stamp" state running script_pid $$ script_start "$own_start"
 }
 
 # run_goes_on: is its script still at it?
@@ -61,12 +62,13 @@ RUN_TEXTS='["command", "harness", "host", "kernel", "loader_version", "metrics_r
 # run_set KEY VALUE …: writes them to run.json; a value that is a number stays one, n/a stays text. Replaced whole, by
 # rename, so that a run that is killed leaves a manifest that reads.
 run_set() {
-    local file=$RUN/run.json pairs=() old='{}'
+    local file=$RUN/run.json pairs=() old='{}' value
     while (($#)); do
-        pairs+=("$1" "$(redact_text "$2")")
+        capture value redact_text "$2"
+        pairs+=("$1" "$value")
         shift 2
     done
-    if [[ -s $file ]]; then old=$(<"$file"); fi
+    if [[ -s $file ]]; then IFS= read -rd '' old <"$file" || :; fi
     # A terminal's Ctrl-C goes to jq too, and is not to cost the manifest.
     # shellcheck disable=SC2016 # jq's variables
     (
@@ -109,9 +111,16 @@ PAT_NAME='([A-Za-z0-9_-]*[_-])?PAT([_-][A-Za-z0-9_-]*)?'
 # secrets_collect [FILE…]: remembers the values of variables with such a name, in the environment, in .env files and in
 # YAML (secrets.py says which).
 secrets_collect() {
-    local value
-    while IFS= read -r -d '' value; do SECRETS+=("$value"); done < <("${TOOLS_PYTHON:-python3}" -B "$ROOT/scripts/lib/secrets.py" "$@")
+    local values
+    capture values secrets_found "$@" || :
+    while [[ $values == *$'\x01'* ]]; do
+        SECRETS+=("${values%%$'\x01'*}")
+        values=${values#*$'\x01'}
+    done
 }
+
+# secrets_found [FILE…]: each value, which may have several lines, with a \x01 behind it.
+secrets_found() { "${TOOLS_PYTHON:-python3}" -B "$ROOT/scripts/lib/secrets.py" "$@" | tr '\0' '\1'; }
 
 # A word as a shell reads it, however it is quoted; what follows a quote that nobody closes, to the next blank.
 SHELL_WORD="(\\\$'(\\\\.|[^'\\\\])*'|'[^']*'|\"(\\\\.|[^\"\\\\])*\"|\\\\.|[^[:space:]'\"\\\\])"
@@ -185,17 +194,17 @@ redact_words() {
 
 # redact_stream [-u]: the same for known values and what REDACT_RULES hides, as a filter; -u passes each line on at once, which
 # costs a read per byte. The values are given to sed by a file descriptor: an argument would show them to everybody.
-redact_stream() { sed "$@" -E -f <(redact_script); }
+redact_stream() (sed "$@" -E -f <(redact_script))
 
 # redact_stacks: redact_stream for collapsed stacks: their last column is a weight, and no secret though it may equal one.
-redact_stacks() {
+redact_stacks() (
     sed -E -f <(
         # The weight is held while the stack is looked at.
         printf '%s\n' 'h' '/ [0-9.]+$/!s#.*##' 's#^.* ##' 'x' 's# [0-9.]+$##'
         redact_script
         printf '%s\n' 'G' 's#\n$##' 's#\n# #'
     )
-}
+)
 
 redact_script() {
     local s literal

@@ -47,7 +47,7 @@ corpus_make() {
 
 # standin_start NAME ARGUMENT…: sets REPLY to its URL. It ends with this shell (--parent), so no subshell may call this.
 standin_start() {
-    local name=$1 ready=$TMP/$1.ready python=$TOOLS_PYTHON
+    local name=$1 ready=$TMP/$1.ready python=$TOOLS_PYTHON words
     shift
     [[ $name != embeddings || $EMBEDDINGS != minilm ]] || python=$MINILM_PYTHON
     set -m
@@ -59,11 +59,13 @@ standin_start() {
     at_exit end_process $! TERM 3
     until [[ -s $ready ]]; do
         stop_if_asked
-        alive "${STANDINS[-1]}" ||
-            die 3 standin-failed "the $name stand-in did not start: $(tail -n 1 "$RUN/log/standin-$name.log")"
+        if ! alive "${STANDINS[-1]}"; then
+            capture words tail -n 1 "$RUN/log/standin-$name.log" || :
+            die 3 standin-failed "the $name stand-in did not start: $words"
+        fi
         pause 0.05
     done
-    REPLY=$(jq -r .url "$ready")
+    capture REPLY jq -r .url "$ready"
 }
 
 # standins_start: both, ready to be called: QDRANT_URL and EMBEDDINGS_URL.
@@ -76,7 +78,7 @@ standins_start() {
 
 # standins_end: returns when none of them is left, and says which of them were gone before.
 standins_end() {
-    local i status
+    local i status name
     for i in "${!STANDINS[@]}"; do
         if alive "${STANDINS[i]}"; then
             end_process "${STANDINS[i]}" TERM 3
@@ -84,7 +86,10 @@ standins_end() {
         fi
         status=0
         wait "${STANDINS[i]}" 2>/dev/null || status=$?
-        ((status <= 128)) || status+=" (signal $(kill -l "$status"))"
+        if ((status > 128)); then
+            capture name kill -l "$status" || :
+            status+=" (signal $name)"
+        fi
         note standin-failed "the ${STANDIN_NAMES[i]} stand-in ended before the loader did, exit status $status: what the loader asked of it from then on failed. See log/standin-${STANDIN_NAMES[i]}.log, and run it again"
     done
     STANDINS=()

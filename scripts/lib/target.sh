@@ -59,8 +59,9 @@ target_prepare() {
 
 # target_workspace: WORKSPACE_DIR, the user's own or an embedded one with stand-ins; LOADER_ARGS.
 target_workspace() {
+    local hash
     if [[ -n $WORKSPACE ]]; then
-        WORKSPACE_DIR=$(cd "$WORKSPACE" && pwd)
+        capture WORKSPACE_DIR absolute "$WORKSPACE"
         secrets_collect "$WORKSPACE_DIR/config.yaml" "$WORKSPACE_DIR/.env"
         LOADER_ARGS=(ingest --workspace "$WORKSPACE_DIR" "${MORE_ARGS[@]}")
         run_set workspace own
@@ -73,7 +74,8 @@ target_workspace() {
         LOADER_ARGS=(ingest --workspace "$WORKSPACE_DIR" --force "${MORE_ARGS[@]}")
         run_set workspace "embedded, $FILES files"
     fi
-    run_set workspace_sha256 "$(workspace_hash)"
+    capture hash workspace_hash
+    run_set workspace_sha256 "$hash"
 }
 
 # workspace_hash: what is ingested and how: the configuration, without its addresses, and the corpus's manifest.
@@ -89,18 +91,21 @@ workspace_hash() {
 # target_launch [ARGUMENT…]: the loader under procrun: PROCRUN (pid), LOADER_PID and LOADER_START. What it prints goes
 # to log/loader.log without secrets.
 target_launch() {
-    local words
+    local words last
     secrets_collect
-    run_set command "$(redact_words "${LOADER_CMD[@]}" "${LOADER_ARGS[@]}" "$@")"
-    exec {LOG_FD}> >(
+    capture words redact_words "${LOADER_CMD[@]}" "${LOADER_ARGS[@]}" "$@"
+    run_set command "$words"
+    mkfifo "$TMP/loader.out"
+    (
         trap '' INT TERM HUP
         status=0
         redact_stream -u >"$RUN/log/loader.log" || status=1
         # A loader that cannot print any more would stop working.
         cat >/dev/null
         exit "$status"
-    )
+    ) <"$TMP/loader.out" &
     LOG_FILTER=$!
+    exec {LOG_FD}>"$TMP/loader.out"
     set -m
     env "${LOADER_VARIABLES[@]}" procrun --die-with-parent --result "$RUN/raw/procrun.tsv" "${PROCRUN_FLAGS[@]}" \
         --cwd "${LOADER_DIR:-$WORKSPACE_DIR}" -- "${LOADER_CMD[@]}" "${LOADER_ARGS[@]}" "$@" </dev/null >&"$LOG_FD" 2>&1 &
@@ -116,11 +121,13 @@ target_launch() {
     stop_if_asked
     if alive "$PROCRUN"; then
         # Kept in the run folder too.
-        words=$(redact_words "${LOADER_CMD[@]}")
-        die 3 loader-not-found "no loader appeared in $APPEARS_IN s below '$words': $(tail -n 1 "$RUN/log/pidfind.log"). See log/loader.log in $RUN"
+        capture words redact_words "${LOADER_CMD[@]}"
+        capture last tail -n 1 "$RUN/log/pidfind.log" || :
+        die 3 loader-not-found "no loader appeared in $APPEARS_IN s below '$words': $last. See log/loader.log in $RUN"
     fi
     target_wait
-    die "$((LOADER_STATUS ? LOADER_STATUS : 3))" loader-ended-early "the loader ended before it could be found (exit status $LOADER_STATUS): $(loader_last_words)"
+    capture last loader_last_words || :
+    die "$((LOADER_STATUS ? LOADER_STATUS : 3))" loader-ended-early "the loader ended before it could be found (exit status $LOADER_STATUS): $last"
 }
 
 # target_appears: what pidfind says of the loader below PROCRUN is in TMP/found; false when there came none in APPEARS_IN seconds, since
@@ -194,12 +201,12 @@ target_find_several() {
 
 # target_attach: the loader that target_prepare has found, and its workspace.
 target_attach() {
-    WORKSPACE_DIR=$(workspace_of "$LOADER_PID")
+    capture WORKSPACE_DIR workspace_of "$LOADER_PID"
     secrets_collect "$WORKSPACE_DIR/config.yaml" "$WORKSPACE_DIR/.env"
     # Its words one by one where they can still be read: quoted, they do not show where a value ends.
     local words=()
     { mapfile -d '' -t words <"/proc/$LOADER_PID/cmdline"; } 2>/dev/null || :
-    ((${#words[@]} == 0)) || LOADER_WORDS=$(redact_words "${words[@]}")
+    ((${#words[@]} == 0)) || capture LOADER_WORDS redact_words "${words[@]}"
     run_set attached attached pid "$LOADER_PID" command "$LOADER_WORDS"
 }
 
@@ -252,7 +259,9 @@ process_cpu() {
 
 # pipeline_begun: imports and initialisation are over and documents are worked on: the state database is open.
 pipeline_begun() {
-    [[ -n $(find "/proc/$LOADER_PID/fd" -lname '*/qdrant-loader.db' -print -quit 2>/dev/null) ]]
+    local found
+    capture found find "/proc/$LOADER_PID/fd" -lname '*/qdrant-loader.db' -print -quit 2>/dev/null || :
+    [[ -n $found ]]
 }
 
 # target_python, target_version: what runs there, asked of the interpreter itself where that is harmless, else n/a.
@@ -280,11 +289,14 @@ FACTS_ASKED=0
 FACTS_NEXT=0
 target_facts() {
     ((FACTS_ASKED < 60 && ${EPOCHREALTIME/./} >= FACTS_NEXT)) && target_alive || return 0
-    local version
-    version=$(target_version)
+    local version python
     # A Ctrl-C ends what was asked too.
+    capture version target_version || :
     [[ -n $version ]] || return 0
-    ((FACTS_ASKED)) || run_set python "$(target_python)" loader_version "$version"
+    if ((!FACTS_ASKED)); then
+        capture python target_python || :
+        run_set python "$python" loader_version "$version"
+    fi
     FACTS_ASKED=$((FACTS_ASKED + 1))
     FACTS_NEXT=$((${EPOCHREALTIME/./} + 500000))
     if [[ $version != n/a ]]; then
@@ -301,7 +313,8 @@ target_wait() {
     wait "$PROCRUN" 2>/dev/null || LOADER_STATUS=$?
     wait "$LOG_FILTER" 2>/dev/null ||
         tool_failed log-failed "log/loader.log is not complete, so that what the loader counted may be n/a. Is the disk full (df $RUN)? Run it again"
-    LOADER_SIGNAL=$(sed -n 's/^# signal:[[:space:]]*//p' "$RUN/raw/procrun.tsv" 2>/dev/null | tail -n 1) || :
+    capture LOADER_SIGNAL procrun_fact signal || :
+    [[ $LOADER_SIGNAL != n/a ]] || LOADER_SIGNAL=
     # With procrun killed the loader was killed too, and nobody wrote it down.
     [[ -n $LOADER_SIGNAL || $LOADER_STATUS != 137 ]] || LOADER_SIGNAL=KILL
     run_set loader_exit_status "$LOADER_STATUS" loader_signal "${LOADER_SIGNAL:-none}"

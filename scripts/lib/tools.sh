@@ -81,7 +81,7 @@ tsv_fact() {
 
 # mark LABEL: a moment of the run, for the timeline.
 mark() {
-    printf '%s\t%s\n' "$(now_ns)" "$1" >>"$RUN/raw/marks.tsv"
+    printf '%s000\t%s\n' "${EPOCHREALTIME/./}" "$1" >>"$RUN/raw/marks.tsv"
 }
 
 # timeline: samples.tsv to timeline.svg by gnuplot.
@@ -130,7 +130,7 @@ pyspy_plan() {
 pyspy_start() {
     local seconds=0
     # py-spy takes whole seconds.
-    [[ -z $DURATION ]] || seconds=$(awk -v d="$DURATION" 'BEGIN { print (d < 1 ? 1 : int(d + 0.999)) }')
+    [[ -z $DURATION ]] || capture seconds awk -v d="$DURATION" 'BEGIN { print (d < 1 ? 1 : int(d + 0.999)) }'
     job py-spy "$ROOT/scripts/lib/pyspy-parts" "$1" "$RUN/raw" "$RATE" "$seconds" "$PYSPY" record "${PYSPY_FLAGS[@]}"
     PYSPY_PID=$JOB
     # It reads the interpreter's symbols first; the clock of the profile begins when it says that it samples.
@@ -174,15 +174,15 @@ sampler_progress() {
 }
 
 # pyspy_counts: what of all parts goes into the manifest.
-pyspy_counts() {
-    local parts behind interval
+pyspy_counts() (
+    trap '' INT TERM HUP
     read -ra parts < <(pyspy_parts)
     # py-spy says so from one second on, and makes up for it.
     behind=$(sed -nE 's/.*[^0-9.]([0-9.]+)s behind in sampling.*/\1/p' "$RUN/log/py-spy.log" | sort -rn | sed -n 1p)
     interval=$(ratio 1 "${parts[2]/n\/a/$RATE}" 6)
     run_set samples "${parts[0]}" samples_missed "${parts[1]}" rate_achieved_hz "${parts[2]}" gaps_s "${parts[3]}" parts "${parts[4]}" \
         behind_s "${behind:-0}" sample_interval_s "$interval"
-}
+)
 
 # ---- cProfile and SnakeViz --------------------------------------------------------------------------------------------
 
@@ -215,12 +215,13 @@ cprofile_words() {
 
 # snakeviz_serve: SnakeViz on a free loopback port until a signal comes.
 snakeviz_serve() {
-    local url=
+    local url='' port
     signals_noted
+    capture port free_port
     # Its address is wanted at once, not when its buffer is full.
-    job snakeviz env PYTHONUNBUFFERED=1 "$TOOLS_BIN/snakeviz" --server --hostname 127.0.0.1 --port "$(free_port)" "$RUN/profile.out"
+    job snakeviz env PYTHONUNBUFFERED=1 "$TOOLS_BIN/snakeviz" --server --hostname 127.0.0.1 --port "$port" "$RUN/profile.out"
     at_exit end_process "$JOB" INT 3
-    until url=$(grep -aom1 'http://127[^ ]*' "$RUN/log/snakeviz.log"); do
+    until capture url grep -aom1 'http://127[^ ]*' "$RUN/log/snakeviz.log"; do
         alive "$JOB" && [[ -z $STOPPED ]] || break
         pause 0.05
     done
@@ -241,8 +242,10 @@ PERF_STACK_BYTES=16384
 # a software clock; then every figure of a counter is n/a.
 perf_plan() {
     local out=$TMP/perf.probe words
-    perf --version >/dev/null 2>&1 || die 3 no-perf "perf is missing. Run: sudo apt-get install $(perf_package)"
-    PERF_VERSION=$(perf --version)
+    if ! capture PERF_VERSION perf --version 2>/dev/null; then
+        capture words perf_package
+        die 3 no-perf "perf is missing. Run: sudo apt-get install $words"
+    fi
     PERF_ARGS=(-F "$RATE")
     if ((OFFCPU)); then
         # It fires where a thread leaves the processor, as sched:sched_switch does, and needs no tracefs.
@@ -258,9 +261,10 @@ perf_plan() {
         PERF_CLOCK='software clock; counters of the hardware: n/a on this machine'
     fi
     # What the kernel allows is asked of it, by trying. Where it bars its own part, perf takes EVENT:u by itself.
-    words=$(perf record -q -e "$PERF_EVENT" "${PERF_ARGS[@]}" -o "$out" -- sleep 0.05 2>&1) || perf_refused "$words"
-    if ((OFFCPU)) && [[ -z $(perf script -i "$out" -F event 2>/dev/null) ]]; then
-        perf_refused "the kernel tells no context switches"
+    capture words both perf record -q -e "$PERF_EVENT" "${PERF_ARGS[@]}" -o "$out" -- sleep 0.05 || perf_refused "$words"
+    if ((OFFCPU)); then
+        capture words perf script -i "$out" -F event 2>/dev/null || :
+        [[ -n $words ]] || perf_refused "the kernel tells no context switches"
     fi
     # Its thread then writes a sample the moment it comes, which is when the Python stack is read.
     PERF_ARGS+=(--no-buffering)
@@ -269,8 +273,8 @@ perf_plan() {
 }
 
 perf_refused() {
-    local level
-    level=$(cat /proc/sys/kernel/perf_event_paranoid 2>/dev/null || printf n/a)
+    local level=n/a
+    { read -r level </proc/sys/kernel/perf_event_paranoid; } 2>/dev/null || :
     die 3 perf-refused "perf may not record $PERF_EVENT (perf_event_paranoid $level: ${1%%$'\n'*}). Run: sudo sysctl kernel.perf_event_paranoid=1; in a container: --cap-add PERFMON, or --privileged"
 }
 
@@ -279,8 +283,9 @@ perf_refused() {
 # them: the loader's extension modules have none, and what calls those is lost.
 perf_python() {
     local exe flags='' minor=0 support=0 waits=0
-    exe=$(readlink "/proc/$LOADER_PID/exe") || :
-    read -r minor flags < <("$exe" -c 'import sys, sysconfig as s; print(sys.version_info[1], s.get_config_var("PY_CORE_CFLAGS"), s.get_config_var("CFLAGS"))' 2>/dev/null) || :
+    capture exe readlink "/proc/$LOADER_PID/exe" || :
+    capture flags "$exe" -c 'import sys, sysconfig as s; print(sys.version_info[1], s.get_config_var("PY_CORE_CFLAGS"), s.get_config_var("CFLAGS"))' 2>/dev/null || :
+    read -r minor flags <<<"$flags"
     if grep -qz '^PYTHONPERFSUPPORT=1' "/proc/$LOADER_PID/environ" 2>/dev/null || [[ -e /tmp/perf-$LOADER_PID.map ]]; then support=1; fi
     PERF_GRAPH=dwarf,$PERF_STACK_BYTES
     # STARTUP=1 comes here before the interpreter has written its dump, which is the first thing that it does.
@@ -327,8 +332,8 @@ perf_frames_max() { cat /proc/sys/kernel/perf_event_max_stack 2>/dev/null || pri
 perf_start() {
     local room args=()
     PERF_DATA=$TMP/perf.data
-    room=$(df --output=avail -m "$TMP" | tail -n 1)
-    PERF_LIMIT_MIB=$((room / 2))
+    capture room df --output=avail -m "$TMP"
+    PERF_LIMIT_MIB=$((${room##*$'\n'} / 2))
     # perf takes a duration as a command to wait for. This one waits for perf_begin first.
     mkfifo "$TMP/perf.begin"
     exec {PERF_BEGIN}<>"$TMP/perf.begin"
@@ -346,14 +351,14 @@ perf_start() {
         PYSAMPLE_PID=$JOB
         at_exit end_process "$PYSAMPLE_PID" INT 10
     fi
-    PERF_EPOCH=$(python3 -c 'import time; print(time.time_ns() - time.monotonic_ns())')
+    capture PERF_EPOCH python3 -c 'import time; print(time.time_ns() - time.monotonic_ns())'
 }
 
 # perf_begin: from here on the recording counts: PERF_SINCE is the moment, in seconds of the clock of its samples.
 perf_begin() {
-    PERF_BEGAN=$(now_ns)
+    PERF_BEGAN=${EPOCHREALTIME/./}000
     PERF_SINCE=0
-    if ((!STARTUP)); then PERF_SINCE=$(awk -v ns="$((PERF_BEGAN - PERF_EPOCH))" 'BEGIN { printf "%.6f", ns / 1e9 }'); fi
+    if ((!STARTUP)); then capture PERF_SINCE awk -v ns="$((PERF_BEGAN - PERF_EPOCH))" 'BEGIN { printf "%.6f", ns / 1e9 }'; fi
     echo >&"$PERF_BEGIN"
 }
 
@@ -372,16 +377,17 @@ perf_fold() {
         rm "$RUN/raw/perf.folded.new"
         return 1
     fi
-    PERF_LOST=$(sed -n 's/.*: perf itself lost \([0-9]*\) samples.*/\1/p' "$words")
+    capture PERF_LOST sed -n 's/.*: perf itself lost \([0-9]*\) samples.*/\1/p' "$words"
     PERF_LOST=${PERF_LOST:-0}
-    PERF_EVENT=$(perf evlist -i "$PERF_DATA" 2>>"$RUN/log/perf.log" | head -n 1) || :
+    capture PERF_EVENT perf evlist -i "$PERF_DATA" 2>>"$RUN/log/perf.log" || :
+    PERF_EVENT=${PERF_EVENT%%$'\n'*}
     mv "$RUN/raw/perf.folded.new" "$RUN/raw/perf.folded"
 }
 
 # perf_text: the recording as text, raw/perf.script.gz, while the files that its symbols come from are still there.
 # Without --no-inline perf asks addr2line about every address, which takes minutes; without --max-stack it shows 127 frames.
 perf_text() {
-    local data=$PERF_DATA flags=(--no-inline --max-stack 8192 --ns --time "$PERF_SINCE," --show-lost-events -F 'comm,pid,tid,time,period,event,ip,sym,dso')
+    local words data=$PERF_DATA flags=(--no-inline --max-stack 8192 --ns --time "$PERF_SINCE," --show-lost-events -F 'comm,pid,tid,time,period,event,ip,sym,dso')
     PERF_LOST=n/a
     if [[ $PERF_PYTHON == fp ]] && perf_fold; then return 0; fi
     if ((OFFCPU)); then flags+=(--show-switch-events); fi
@@ -390,7 +396,8 @@ perf_text() {
             data=$TMP/perf.jit.data
         else
             run_set perf_python_why 'no Python frames: perf inject --jit failed'
-            tool_failed perf-failed "perf inject --jit failed: the picture has no names of Python functions ($(perf_last_words))"
+            capture words perf_last_words
+            tool_failed perf-failed "perf inject --jit failed: the picture has no names of Python functions ($words)"
         fi
     fi
     perf script -i "$data" "${flags[@]}" 2>>"$RUN/log/perf.log" | gzip -1 >"$RUN/raw/perf.script.gz.new" &&

@@ -15,7 +15,7 @@ pysample_last_words() { tail -n 1 "$RUN/log/pysample.log"; }
 pysample_fact() { tsv_fact pysample.tsv "$1"; }
 
 pysample_facts() {
-    SAMPLED_S=$(pysample_fact elapsed_s)
+    capture SAMPLED_S pysample_fact elapsed_s
     (
         trap '' INT TERM HUP
         run_set samples "$(pysample_fact samples)" samples_missed "$(pysample_fact missed)" samples_torn "$(pysample_fact torn)" \

@@ -74,7 +74,41 @@ tmp_folders() { find "$TMPDIR" -maxdepth 1 -type d \( -name 'qlp-*' -o -name 'qd
     readable_profile
 }
 
-# Bash 5.2 cannot read a trap between two substitutions of one command.
+# noted_only SCRIPT [NAME=VALUE…]: runs the target, and tells what its own process has expanded while it noted signals. Its exit status has to
+# be STATUS (0).
+noted_only() {
+    local status=0
+    rm -f "$BATS_TEST_TMPDIR"/expansions*
+    env "${@:2}" BASH_ENV="$ROOT/tests/lib/expansions.bash" EXPANSIONS="$BATS_TEST_TMPDIR/expansions" "$ROOT/scripts/$1" \
+        >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" </dev/null 3>&- || status=$?
+    equal "$status" "${STATUS-0}" "exit status of $*; $(tail -n 5 "$BATS_TEST_TMPDIR/err")"
+    (($(wc -c <"$BATS_TEST_TMPDIR/expansions.seen") > 500)) || fail "$*: nothing was looked at"
+    [[ ! -e $BATS_TEST_TMPDIR/expansions ]] || fail "$*: $(sort "$BATS_TEST_TMPDIR/expansions" | uniq -c)"
+}
+
+# Bash 5.2 takes a trap that is due for a part of a substitution that it is about to read, and the script ends with status 2.
+@test "no target's own process expands a substitution while it notes signals" {
+    export MIN_REQUEST_INTERVAL=0
+    noted_only profile-pyspy
+    noted_only profile-wall
+    noted_only profile-cprofile
+    noted_only profile-perf
+    noted_only profile-perf OFFCPU=1
+    STATUS=3 noted_only metrics LISTEN=127.0.0.1:0 LINGER=1 TEXTFILE="$BATS_TEST_TMPDIR" PUSH=http://127.0.0.1:1
+    matches "$(<"$BATS_TEST_TMPDIR/err")" 'push-failed'
+    STATUS=3 noted_only profile-wall LOADER=true
+    MIN_REQUEST_INTERVAL=0.5 loader_start plain
+    noted_only profile-wall PID="$WRAPPER" DURATION=2
+    noted_only metrics PID="$WRAPPER" LISTEN=127.0.0.1:0 LINGER=1
+    # One that does is told.
+    printf '%s\n' '#!/usr/bin/env bash' '. "$ROOT/scripts/lib/common.sh"' '. "$ROOT/scripts/lib/flow.sh"' ': "$(echo 0)"' signals_noted \
+        'for ((i = 0; i < 500; i++)); do :; done' ': "$(echo 1)" $((1 + 1))' 'read -r _ < <(echo 2)' '(: "$(echo 3)")' \
+        signals_ignored ': "$(echo 4)"' >"$BATS_TEST_TMPDIR/wrong"
+    chmod +x "$BATS_TEST_TMPDIR/wrong"
+    run ! noted_only "$(realpath --relative-to "$ROOT/scripts" "$BATS_TEST_TMPDIR/wrong")"
+    equal "$(cut -d ' ' -f 2- "$BATS_TEST_TMPDIR/expansions")" $': "$(echo 1)" $((1 + 1))\nread -r _ < <(echo 2)'
+}
+
 @test "a signal that comes while the line of how it goes is put together is noted" {
     run -0 bash -c '. "$ROOT/scripts/lib/common.sh"; . "$ROOT/scripts/lib/flow.sh"
         sampler_progress() { kill -TERM $$; printf sampling; }
