@@ -91,11 +91,14 @@ workspace_hash() {
 # target_launch [ARGUMENT…]: the loader under procrun: PROCRUN (pid), LOADER_PID and LOADER_START. What it prints goes
 # to log/loader.log without secrets.
 target_launch() {
-    local words last
+    local words last hold
     secrets_collect
     capture words redact_words "${LOADER_CMD[@]}" "${LOADER_ARGS[@]}" "$@"
     run_set command "$words"
     mkfifo "$TMP/loader.out"
+    # Open both ways for a moment, so that no end waits for the other.
+    exec {hold}<>"$TMP/loader.out"
+    exec {LOG_FD}>"$TMP/loader.out"
     (
         trap '' INT TERM HUP
         status=0
@@ -103,9 +106,9 @@ target_launch() {
         # A loader that cannot print any more would stop working.
         cat >/dev/null
         exit "$status"
-    ) <"$TMP/loader.out" &
+    ) <"$TMP/loader.out" {hold}>&- {LOG_FD}>&- &
     LOG_FILTER=$!
-    exec {LOG_FD}>"$TMP/loader.out"
+    exec {hold}>&-
     set -m
     env "${LOADER_VARIABLES[@]}" procrun --die-with-parent --result "$RUN/raw/procrun.tsv" "${PROCRUN_FLAGS[@]}" \
         --cwd "${LOADER_DIR:-$WORKSPACE_DIR}" -- "${LOADER_CMD[@]}" "${LOADER_ARGS[@]}" "$@" </dev/null >&"$LOG_FD" 2>&1 &

@@ -5,7 +5,7 @@ load ../lib/common
 
 @test "every message id has an entry in docs/troubleshooting.md, and no entry is of an id that is gone" {
     local used written
-    used=$(grep -rhoE '\b(note|tool_failed|die ([0-9]+|"[^"]*")) [a-z0-9]+(-[a-z0-9.]+)+ ' "$ROOT/scripts" | awk '{ print $NF }' | sort -u)
+    used=$(grep -rhoE '\b(note|(sampler_)?tool_failed|die ([0-9]+|"[^"]*")) [a-z0-9]+(-[a-z0-9.]+)+ ' "$ROOT/scripts" | awk '{ print $NF }' | sort -u)
     written=$(grep -oE '\*\*[a-z0-9]+(-[a-z0-9.]+)+\*\*' "$ROOT/docs/troubleshooting.md" | tr -d '*' | sort -u)
     (($(wc -l <<<"$used") > 20))
     diff -u <(printf '%s\n' "$used") <(printf '%s\n' "$written")
