@@ -54,13 +54,15 @@ live_clear() {
 
 # capture NAME COMMAND…: NAME=$(COMMAND…), with its status, in a way that a trap can come at any moment: where one is due when bash 5.2
 # begins to read a `$(…)`, `<(…)` or `>(…)`, it reads the trap as a part of that, misses a `)`, and the script ends with status 2. So
-# while signals are noted (flow.sh) none of them is expanded by the script's own process; a child has no traps.
+# while signals are noted (flow.sh) none of them is expanded by the script's own process; a child has no traps. COMMAND, which is to be
+# short, is not ended by a signal to the whole group, as a terminal's Ctrl-C is: what it tells is whole.
 capture() {
     local capture_to=$1 capture_parts=() capture_status=0
     shift
     shopt -s lastpipe
     {
         shopt -u lastpipe
+        trap '' INT TERM HUP
         set +e
         "$@"
     } | mapfile -d '' -t capture_parts || capture_status=$?

@@ -302,7 +302,8 @@ push_last() {
         return
     fi
     # The URL may hold a password: not an argument, which everybody can see.
-    capture answer both curl -sS --fail-with-body --max-time 30 -X PUT -H 'Content-Type: text/plain; version=0.0.4; charset=utf-8' \
+    # Not short, where nobody answers.
+    capture answer both env --default-signal=INT,TERM,HUP curl -sS --fail-with-body --max-time 30 -X PUT -H 'Content-Type: text/plain; version=0.0.4; charset=utf-8' \
         --data-binary @"$SNAPSHOT" -K - <<<"url = \"${url//[\"\\]/}\"" || status=$?
     capture url redact_text "$url"
     if ((status)); then

@@ -42,3 +42,14 @@ under_fire() {
     equal "$status" 1
     equal "$output" $'3 <one two\n*><FROM STDIN><><out\nerr>'
 }
+
+@test "a signal to the whole group does not end what a capture asks, and leaves no word of its own" {
+    run -0 --separate-stderr setsid --wait bash -c '. "$ROOT/scripts/lib/common.sh"; . "$ROOT/scripts/lib/flow.sh"
+        asked() { kill -TERM 0; cat "$ROOT/LICENSE" | wc -l; }
+        signals_noted
+        capture word asked
+        echo "$STOPPED, $((word > 5))"' test
+    equal "$output" 'TERM, 1'
+    # shellcheck disable=SC2154 # set by run
+    equal "$stderr" ''
+}
