@@ -97,7 +97,7 @@ noted_only() {
     STATUS=3 noted_only metrics LISTEN=127.0.0.1:0 LINGER=1 TEXTFILE="$BATS_TEST_TMPDIR" PUSH=http://127.0.0.1:1
     matches "$(<"$BATS_TEST_TMPDIR/err")" 'push-failed'
     STATUS=3 noted_only profile-wall LOADER=true
-    MIN_REQUEST_INTERVAL=0.5 loader_start plain
+    MIN_REQUEST_INTERVAL=1 loader_start plain
     noted_only profile-wall PID="$WRAPPER" DURATION=2
     noted_only metrics PID="$WRAPPER" LISTEN=127.0.0.1:0 LINGER=1
     # One that does is told.
