@@ -69,6 +69,10 @@ no_samples_reason() {
         printf '%s' "$words"
     elif [[ $(run_get target) == profile-perf ]]; then
         printf 'the loader used no CPU. OFFCPU=1 shows where its threads leave it, make profile-wall what its coroutines wait for'
+    elif [[ $(run_get target) == profile-pyspy && $(run_get parts) == n/a && $(pyspy_parts) == n/a* ]]; then
+        printf 'py-spy ended before its first part was written (log/py-spy.log). Run it again'
+    elif [[ $(run_get gil) == 1 ]]; then
+        printf 'no thread of the loader held the GIL at any moment that was looked at. Without GIL=1 all busy threads count, with IDLE=1 those that wait too'
     else
         printf 'no thread of the loader was busy. IDLE=1 counts threads that wait'
     fi
