@@ -51,6 +51,9 @@ shorten_waits() (
     sed -E 's/;entry_SYSCALL_64_after_hwframe_\[k\];do_syscall_64_\[k\]//; s/(;__x64_sys_[a-z0-9_]+_\[k\]);.*;schedule_\[k\]/\1/' | stackfold
 )
 
+# perf_frames_max: the kernel keeps no more of a stack of frame pointers.
+perf_frames_max() { cat /proc/sys/kernel/perf_event_max_stack 2>/dev/null || printf 127; }
+
 perf_last_words() { tail -n 1 "$RUN/log/perf.log" 2>/dev/null || :; }
 
 join_fact() { tsv_fact join.tsv "$1"; }

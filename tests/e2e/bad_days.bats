@@ -390,7 +390,7 @@ killed_of_duration() {
 }
 
 @test "a recording of perf that ends before DURATION is a failed tool though its status is 0" {
-    run -0 bash -c '. "$ROOT/scripts/lib/common.sh"; . "$ROOT/scripts/lib/tools.sh"
+    run -0 bash -c '. "$ROOT/scripts/lib/common.sh"; . "$ROOT/scripts/lib/perf_record.sh"
         PERF_BEGAN=1000000000 WATCH_ENDED=4000000000
         for DURATION in "" 3 3.1 4; do perf_complete; done'
     equal "${lines[*]}" 'yes yes yes no'

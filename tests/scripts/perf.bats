@@ -25,7 +25,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 PY
     bash -c '
         . "$ROOT/scripts/lib/common.sh"
-        for part in env run tools target flow report wall perf; do . "$ROOT/scripts/lib/$part.sh"; done
+        for part in env run tools target flow report wall perf_record perf; do . "$ROOT/scripts/lib/$part.sh"; done
         options_load
         RATE=499
         '"${BEFORE-}"'
