@@ -46,6 +46,7 @@ profile_render() {
         "$RUN/profile.folded" >"$RUN/profile.svg" 2>>"$RUN/log/render.log" || {
         tool_failed flamegraph-failed "profile.svg shows nothing or was not made (log/render.log)"
     }
+    few_samples
     timeline "QDrant Loader: $(run_get target)" || TOOL_FAILED=1
 }
 
@@ -53,6 +54,16 @@ profile_render() {
 # import is five to seven frames deep per module, and would make the picture four times as high as what it shows.
 shorten_imports() {
     sed -E 's/([^;]*\(<frozen importlib[^;]*;)+/import (<frozen importlib._bootstrap>);/g'
+}
+
+# few_samples: says so where a single sample is 2 % of the picture and more. Context switches are all there, and not samples.
+few_samples() {
+    local samples
+    samples=$(run_get samples)
+    [[ $samples =~ ^[0-9]+$ && $(run_get off_cpu) != 1 ]] || return 0
+    if ((samples > 0 && samples < 50)); then
+        note few-samples "samples taken: $samples, so that each is $(ratio 100 "$samples" 1) % of the whole, and shares are rough. Sample longer (DURATION) or more often (RATE)"
+    fi
 }
 
 # no_samples_reason: why a profile is empty, as far as can be seen.

@@ -42,6 +42,7 @@ wall_render() {
     [[ ! -s $RUN/tasks.folded ]] || wall_picture tasks.folded tasks.svg "task-seconds" "every task, also those that nothing awaits; does not add up to wall time"
     [[ ! -s $RUN/threads.folded ]] || wall_picture threads.folded threads.svg "thread-seconds" "every thread; does not add up to wall time"
     wall_stages || tool_failed stages-failed "no stages.tsv (log/render.log)"
+    few_samples
     timeline "QDrant Loader: $(run_get target)" || TOOL_FAILED=1
 }
 

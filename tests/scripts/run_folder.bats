@@ -336,6 +336,23 @@ a_run() {
     equal "$(head -n 1 "$RESULTS/failed/raw/notes.md")" '* **own** of the run'
 }
 
+@test "few samples are said to be few, but not context switches, of which all are there" {
+    local samples
+    for samples in 1 49; do
+        a_run "few-$samples" "{target: \"profile-pyspy\", state: \"done\", samples: $samples}"
+        RUN=few-$samples run "$ROOT/scripts/report"
+        matches "$(<"$RESULTS/few-$samples/summary.md")" "few-samples.* samples taken: $samples, so that each is $(((1000 + samples / 2) / samples / 10))\.[0-9] % of"
+    done
+    a_run enough '{target: "profile-pyspy", state: "done", samples: 50}'
+    a_run unknown '{target: "profile-pyspy", state: "done", samples: "n/a"}'
+    a_run switches '{target: "profile-perf", state: "done", samples: 5, off_cpu: 1}'
+    for samples in enough unknown switches; do
+        RUN=$samples run "$ROOT/scripts/report"
+        matches "$(<"$RESULTS/$samples/summary.md")" 'own.* of the run'
+        run ! grep -q few-samples "$RESULTS/$samples/summary.md"
+    done
+}
+
 @test "a run that is not there is named by the option that asked for it" {
     a_run good '{target: "profile-pyspy", state: "done"}'
     BASE=nope CAND=good run -2 "$ROOT/scripts/compare"
