@@ -2,6 +2,7 @@
 #include "http.h"
 
 #include <microhttpd.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,8 +113,16 @@ static const char *header(struct MHD_Connection *mhd, const char *name) {
     return MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, name);
 }
 
+/* True when the client has closed its end: one that has given up, as a scrape does at its timeout. */
+static bool has_left(const struct connection *c) {
+    struct pollfd end = {.fd = c->fd, .events = POLLRDHUP};
+
+    return poll(&end, 1, 0) > 0;
+}
+
 static void decide(struct http *h, struct MHD_Connection *mhd, const char *url, const char *method,
                    struct request *r, struct http_answer *a) {
+    const struct connection *c = connection_of(mhd);
     enum auth_verdict verdict;
 
     /* Those that are dropped are gone only after this run. */
@@ -136,7 +145,8 @@ static void decide(struct http *h, struct MHD_Connection *mhd, const char *url, 
         r->public.accept_encoding = header(mhd, MHD_HTTP_HEADER_ACCEPT_ENCODING);
         /* A HEAD has the same answer, and nothing of it reaches the client. */
         r->public.is_scrape = strcmp(method, MHD_HTTP_METHOD_GET) == 0 &&
-                              header(mhd, "X-Prometheus-Scrape-Timeout-Seconds") != NULL;
+                              header(mhd, "X-Prometheus-Scrape-Timeout-Seconds") != NULL &&
+                              (!c || !has_left(c));
         h->app.answer(h->app.arg, &r->public, a);
         r->public.is_page = a->is_page;
         /* libmicrohttpd's strings end with the request. */

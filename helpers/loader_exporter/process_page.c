@@ -139,9 +139,10 @@ void process_page_write(const struct process_page *pp, const struct process_valu
                         struct page *page, bool snapshot) {
     bool of_now = v->alive > 0 && !snapshot;
 
+    /* Of one that had ended before it was seen, what the result of its run says. */
+    write_metrics(pp, v, page, of_now);
     if (v->trees == 0)
         return;
-    write_metrics(pp, v, page, of_now);
     if (!snapshot)
         write_gauge(pp, page, PREFIX "processes", "Live processes of the trees.", (double)v->alive);
     write_gauge(pp, page, PREFIX "start_time_seconds",

@@ -65,6 +65,21 @@ is_over() {
     run -0 promtool check metrics <"$PAGE"
 }
 
+@test "what a loader used that had ended before it was seen stands on the page by its result" {
+    loader
+    end_loader
+    result 'format: procrun 1' "started: $EPOCHSECONDS.5" "pid: $LOADER" 'exit_status: 0' "ended: $EPOCHSECONDS.75" 'wall_s: 0.25' \
+        'cpu_user_s: 1.25' 'cpu_system_s: 0.5' 'maxrss_kib: 2000000' 'complete: yes'
+    start --pid-file "$PID_FILE" --run-result "$RESULT"
+    until_true 5 shows qdrant_loader_run_exit_code 0.0
+    equal "$(value 'qdrant_loader_process_cpu_seconds_total{mode="user"}')" 1.25
+    equal "$(value 'qdrant_loader_process_cpu_seconds_total{mode="system"}')" 0.5
+    equal "$(value qdrant_loader_process_resident_memory_peak_bytes)" 2.048e+09
+    # What nobody has seen is not told.
+    equal "$(grep '^qdrant_loader_process' "$PAGE" | grep -vc 'cpu_seconds_total\|memory_peak_bytes')" 0
+    run -0 promtool check metrics <"$PAGE"
+}
+
 @test "a signal that ended the loader is 128 + N, and no success" {
     loader
     start --pid-file "$PID_FILE" --run-result "$RESULT"
@@ -123,6 +138,25 @@ is_over() {
     ended 0 5
 }
 
+@test "a scrape that has given up before it is answered does not count" {
+    loader
+    start --pid-file "$PID_FILE" --linger 60
+    end_loader
+    until_true 5 is_over
+    kill -STOP "$EXPORTER"
+    for _ in 1 2; do
+        run -28 curl -sS --max-time 0.3 -H 'X-Prometheus-Scrape-Timeout-Seconds: 1' -o /dev/null "http://$ADDR/metrics"
+    done
+    kill -CONT "$EXPORTER"
+    # They are answered before this one.
+    until_true 5 is_over
+    awk '/^loader_exporter_http_requests_total\{code="200"/ { n = $2 } END { exit n < 3 }' "$PAGE"
+    gone "$EXPORTER" && fail 'nobody has its last values'
+    prometheus
+    prometheus
+    ended 0 5
+}
+
 @test "--linger ends it when nobody scrapes, with exit 1 and a message" {
     loader
     start --pid-file "$PID_FILE" --linger 300ms
@@ -135,14 +169,14 @@ is_over() {
 
 @test "--linger-scrapes 0 stays for all of --linger" {
     loader
-    start --pid-file "$PID_FILE" --linger 1500ms --linger-scrapes 0
+    start --pid-file "$PID_FILE" --linger 4s --linger-scrapes 0
     end_loader
     until_true 5 is_over
     prometheus
     prometheus
     prometheus
     gone "$EXPORTER" && fail 'it did not stay'
-    ended 0 5
+    ended 0 10
 }
 
 @test "the snapshot has the last values, no timestamps, nothing of now, and comes at once" {
