@@ -286,7 +286,7 @@ cgroup_make() {
     target_start
     until_true 120 sampling
     until_true 60 test -s "$RUN/raw/pyspy.folded"
-    kill -KILL "$(child_of_target '.*py-spy record')"
+    until_true 20 kill_child '.*py-spy record'
     target_ends 3
     matches "$(<"$BATS_TEST_TMPDIR/err")" 'py-spy-failed. .*signal KILL: part [0-9]+ is lost'
     readable_profile
@@ -338,7 +338,7 @@ path_without() {
 }
 
 @test "kill -9 of the Qdrant stand-in fails the ingestion and not the profile" {
-    target_start MIN_REQUEST_INTERVAL=0
+    target_start MIN_REQUEST_INTERVAL=0.2
     until_true 120 sampling
     kill -KILL "$(child_of_target '.*standin/qdrant.py')"
     target_ends 1
@@ -371,7 +371,7 @@ path_without() {
 killed_of_duration() {
     SCRIPT=$1 target_start DURATION=600
     until_true 120 sampling
-    kill -KILL "$(child_of_target "$2")"
+    until_true 20 kill_child "$2"
     target_ends 3
     matches "$(<"$BATS_TEST_TMPDIR/err")" "\\[$3\\].* ended before its time, exit status 137 after [0-9.]+ s, signal KILL of the 600 s asked for: .*make doctor"
     equal "$(jq -c '[.state, .exit_status]' "$RUN/run.json")" '["failed",3]'

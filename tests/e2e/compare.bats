@@ -5,7 +5,7 @@ load ../lib/common
 
 setup_file() {
     export FILES=100 RESULTS=$BATS_FILE_TMPDIR/results
-    MIN_REQUEST_INTERVAL=0.5 "$ROOT/scripts/profile-wall" 2>"$BATS_FILE_TMPDIR/log" >"$BATS_FILE_TMPDIR/base" 3>&-
+    MIN_REQUEST_INTERVAL=1 "$ROOT/scripts/profile-wall" 2>"$BATS_FILE_TMPDIR/log" >"$BATS_FILE_TMPDIR/base" 3>&-
     MIN_REQUEST_INTERVAL=0 "$ROOT/scripts/profile-wall" 2>>"$BATS_FILE_TMPDIR/log" >"$BATS_FILE_TMPDIR/cand" 3>&-
 }
 

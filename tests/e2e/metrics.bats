@@ -321,7 +321,7 @@ target_ends() {
 }
 
 @test "a loader that fails returns its status, its errors stand by type, and Ctrl-C ends only the wait" {
-    target_start MIN_REQUEST_INTERVAL=0 LINGER=300
+    target_start MIN_REQUEST_INTERVAL=0.2 LINGER=300
     until_true 120 counting
     kill -KILL "$(child_of_target '.*standin/qdrant.py')"
     until_true 120 said 'the loader has ended \(exit status 1\)'

@@ -34,7 +34,12 @@ teardown() {
     run -0 jq -e '([.wall_s, .cpu_s, .samples] | all(type == "number")) and .wall_s > 0 and .cpu_s > 0 and .samples > 100' "$run/run.json"
     # py-spy's intervals are random, and its parts here are of hundreds of moments.
     run -0 jq -e '(.rate_achieved_hz | type) == "number" and .rate_achieved_hz > 70 and .rate_achieved_hz < 130 and (.sample_interval_s * .rate_achieved_hz - 1 | fabs) < 0.001
-        and .parts >= 2 and .gaps_s > 0 and .gaps_s < .sampled_s / 20' "$run/run.json"
+        and .parts >= 2' "$run/run.json"
+    # What is between parts is short; a machine that is held up once makes one of them longer.
+    run -0 awk -F '\t' -v said="$(jq .gaps_s "$run/run.json")" -v sampled="$(jq .sampled_s "$run/run.json")" '
+        NR > 2 { gap = ($2 - last) / 1e9; sum += gap; if (NR == 3 || gap < least) least = gap }
+        { last = $3 }
+        END { print sum, said, least, NR; exit !(least > 0 && least * (NR - 2) < sampled / 20 && sum - said < 0.001 && said - sum < 0.001) }' "$run/raw/pyspy.parts.tsv"
     equal "$(awk '!/^#/ { sum += $NF } END { print sum }' "$run/profile.folded")" "$(jq .samples "$run/run.json")" 'weight of profile.folded'
 }
 
@@ -79,7 +84,7 @@ teardown() {
 # thread_seconds RUN: the pipeline's sum of stages.tsv; what start-up adds to its row is known from run.json, or neither is.
 thread_seconds() {
     awk -F '\t' -v before="$(jq .startup_cpu_s "$1/run.json" | sed 's/.*n.a.*/0/')" -v interval="$(jq .sample_interval_s "$1/run.json")" \
-        '!/^#/ && $1 != "stage" { sum += ($4 == "n/a" ? $7 * interval : $4) } END { printf "%.1f\n", sum - before }' "$1/stages.tsv"
+        '!/^#/ && $1 != "stage" { sum += ($4 == "n/a" ? $7 * interval : $4) } END { printf "%.3f\n", sum - before }' "$1/stages.tsv"
 }
 
 @test "IDLE=1 counts the threads that wait, and each stack is a thread at a moment" {
@@ -94,7 +99,8 @@ thread_seconds() {
     # moments there were, more than two for each of the 200 that were asked for.
     run -0 jq -e '(.samples | type) == "number" and .idle == 1 and .samples >
         (if (.rate_achieved_hz | type) == "number" then 10 * .rate_achieved_hz * .sampled_s else 400 end)' "$run/run.json"
-    equal "$(thread_seconds "$run")" "$(jq -r '.samples * .sample_interval_s * 10 | round / 10' "$run/run.json" | awk '{ printf "%.1f\n", $1 }')"
+    # Nine rows, each rounded to 0.01.
+    run -0 awk -v s="$(thread_seconds "$run")" -v x="$(jq '.samples * .sample_interval_s' "$run/run.json")" 'BEGIN { print s, x; exit !(s - x <= 0.05 && x - s <= 0.05) }'
     matches "$(<"$run/profile.folded")" '_apply_rate_limit|select \(selectors'
 }
 

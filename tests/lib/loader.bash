@@ -85,6 +85,9 @@ child_of_target() {
     fail "no process matches $1"
 }
 
+# kill_child PATTERN: kill -9 of that part; false where there is none just now, or it has ended meanwhile.
+kill_child() { kill -KILL "$(child_of_target "$1")"; }
+
 shares_add_up() {
     awk -F '\t' '!/^#/ && $1 != "stage" { sum += $2 } END { exit !(sum >= 99 && sum <= 101) }' "$1/stages.tsv" ||
         fail "shares do not add to 100 %: $(<"$1/stages.tsv")"

@@ -36,14 +36,14 @@ code_of() {
 
 @test "200 clients that send a byte a second: every honest page within 1 s, all of them gone at the deadline" {
     start --multiproc-dir "$DIR" --web.deadline 2
-    crowd trickle 200 5
+    crowd trickle 200 8
     matches "$output" 'dropped 200/200'
     equal "$(dropped deadline)" 200.0
 }
 
 @test "200 clients that send nothing are gone at the deadline" {
     start --multiproc-dir "$DIR" --web.deadline 1
-    crowd silent 200 3
+    crowd silent 200 6
     matches "$output" 'dropped 200/200'
 }
 
@@ -76,7 +76,7 @@ assert good.sock.getsockname() == here
 print("kept")
 X
     STARTED+=("$!")
-    crowd second 10 5
+    crowd second 10 8
     matches "$output" 'dropped 10/10'
     equal "$(dropped deadline)" 10.0
     touch "$BATS_TEST_TMPDIR/go"
