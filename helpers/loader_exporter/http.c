@@ -113,7 +113,7 @@ static const char *header(struct MHD_Connection *mhd, const char *name) {
     return MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, name);
 }
 
-/* True when the client has closed its end: one that has given up, as a scrape does at its timeout. */
+/* True when the client has closed its end: it has given up, as a scrape does at its timeout. */
 static bool has_left(const struct connection *c) {
     struct pollfd end = {.fd = c->fd, .events = POLLRDHUP};
 

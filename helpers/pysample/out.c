@@ -66,6 +66,7 @@ void out_summary(struct session *s, const struct run_info *run, struct buf *out)
                run->elapsed_s > 0 ? (double)s->samples / run->elapsed_s : 0);
     buf_printf(out, "samples\t%" PRIu64 "\ntorn\t%" PRIu64 "\nmissed\t%" PRIu64 "\n", s->samples,
                s->torn, run->missed);
+    buf_printf(out, "longest_gap_s\t%.6f\n", (double)run->longest_gap_ns / 1e9);
     buf_printf(out, "retries\t%" PRIu64 "\nstops\t%" PRIu64 "\n",
                s->retries + s->threads.retries + s->tasks.retries, s->stops);
     for (int i = 0; i < VIEWS; i++) {

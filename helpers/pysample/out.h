@@ -10,7 +10,8 @@ struct run_info {
     double rate_asked;
     double elapsed_s;
     uint64_t missed;
-    double cpu_s; /* own */
+    uint64_t longest_gap_ns; /* between two samples, or one and the start or the end */
+    double cpu_s;            /* own */
     const char *loop;
     int exit_status; /* of the launched command, -1 = none or still running */
     bool launched, complete;

@@ -51,6 +51,7 @@ struct recorder {
     struct buf text;
     struct timed *timed;                 /* NULL: no file of samples was asked for */
     uint64_t start, end, last, boundary; /* boundary: up to here time is accounted for */
+    uint64_t looked;                     /* when a sample was taken last */
     uint64_t slot;                       /* number of the next sample's slot */
     uint64_t random;
     uint64_t next_attach, next_write;
@@ -233,6 +234,13 @@ static void take_sample(struct recorder *r, uint64_t now) {
     r->last = now;
 }
 
+/* A sample is due, or the end has come: how long nobody has looked. */
+static void note_gap(struct recorder *r, uint64_t now) {
+    if (now - r->looked > r->info.longest_gap_ns)
+        r->info.longest_gap_ns = now - r->looked;
+    r->looked = now;
+}
+
 int run_record(struct session *s, const struct run_options *opt) {
     struct recorder r = {
         .s = s, .opt = opt, .info = {.rate_asked = opt->rate, .exit_status = -1, .loop = "none"}};
@@ -250,7 +258,7 @@ int run_record(struct session *s, const struct run_options *opt) {
     raise_priority();
     (void)strftime(r.info.started, sizeof(r.info.started), "%Y-%m-%dT%H:%M:%SZ",
                    gmtime_r(&wall, &tm));
-    r.start = r.last = r.boundary = now_ns();
+    r.start = r.last = r.looked = r.boundary = now_ns();
     r.random = (r.start ^ (uint64_t)opt->pid << 32) | 1;
     r.end = opt->duration_ns ? r.start + opt->duration_ns : UINT64_MAX;
     r.next_write = r.start + NS;
@@ -275,6 +283,7 @@ int run_record(struct session *s, const struct run_options *opt) {
         now = now_ns();
         if (now >= r.end)
             break;
+        note_gap(&r, now);
         if (r.timed)
             take_stacks(&r, now);
         else
@@ -295,6 +304,7 @@ int run_record(struct session *s, const struct run_options *opt) {
            now_ns() < r.end)
         wakeup = waiting_until(&waiting, r.end);
     r.last = now_ns();
+    note_gap(&r, r.last);
     views_add(&s->views, r.last - r.boundary);
     /* Gone, but perhaps not yet waited for. */
     if (wakeup != WAKEUP_STOPPED && opt->duration_ns == 0)

@@ -346,13 +346,13 @@ while not os.path.exists("log.ready"): time.sleep(0.01)' "$PY" "$SIGNALS" log IN
     done
 }
 @test "after the grace SIGTERM follows, then SIGKILL" {
-    start procrun --grace 150ms -- "$PY" "$SIGNALS" log TERM
+    start procrun --grace 2500ms -- "$PY" "$SIGNALS" log TERM
     listening
     kill -TERM "$FRONT"
     ends 55
     equal "$(got)" '2 15'
     rm -f log log.ready
-    start procrun --grace 150ms --result run.tsv -- "$PY" "$SIGNALS" log
+    start procrun --grace 2500ms --result run.tsv -- "$PY" "$SIGNALS" log
     listening
     kill -TERM "$FRONT"
     ends 137
@@ -376,6 +376,7 @@ while not os.path.exists("log.ready"): time.sleep(0.01)' "$PY" "$SIGNALS" log IN
     kill -TERM "$FRONT"
     until_true 5 got_is 2
     until_true 5 state_is "$(guardian)" S
+    until_true 5 state_is "$FRONT" S
     before=$(cut -d' ' -f1 "/proc/$(guardian)/schedstat" "/proc/$FRONT/schedstat")
     read -rt 0.5 <> <(:) || :
     equal "$(cut -d' ' -f1 "/proc/$(guardian)/schedstat" "/proc/$FRONT/schedstat")" "$before" 'ns on a CPU'
@@ -446,7 +447,7 @@ sys.exit(child.wait())'
     listening
     until_true 5 only_child_is "$COMMAND" sleep
     kill -TERM "$FRONT"
-    until_true 1 got_is 2
+    until_true 10 got_is 2
     until_true 10 gone "$COMMAND"
     ends 42
 }
@@ -458,7 +459,7 @@ sys.exit(child.wait())'
     equal "$(got)" 2
 }
 @test "nobody is passed over for more than half of the grace" {
-    start procrun --grace 1s -- "$PY" -c "$WITH_CHILD" "$PY" "$SIGNALS" other TERM -- "$SIGNALS" log TERM
+    start procrun --grace 5s -- "$PY" -c "$WITH_CHILD" "$PY" "$SIGNALS" other TERM -- "$SIGNALS" log TERM
     listening
     until_true 20 test -e other.ready
     kill -TERM "$FRONT"

@@ -348,6 +348,7 @@ sockets_are() {
     two_more_rows
     before=$(last ctx_voluntary)
     tell switch 211
+    until_true 5 grep -q '^State:.S' "/proc/$target/status"
     two_more_rows
     finish INT
     # One more when it waits for the next command; page faults may add a few.
@@ -378,8 +379,8 @@ sockets_are() {
     finish INT
     children=$(awk -F '\t' '/^[0-9]/ { print $2 }' "$ROWS" | sort -u | grep -vcx -e total -e "$target")
     equal "$children" 1 "children seen"
-    # What it used after its last sample is not known.
-    near "$(awk -v a="$(last cpu_user_s)" -v b="$(last cpu_user_s "$target")" 'BEGIN { print a - b }')" "$user" 0.11
+    # It rests before it ends; what it used after its last sample is not known.
+    near "$(awk -v a="$(last cpu_user_s)" -v b="$(last cpu_user_s "$target")" 'BEGIN { print a - b }')" "$user" 0.03
     never_falls
     equal "$(column processes | sort -u | xargs)" "1 2"
 }
@@ -422,6 +423,7 @@ seen() {
     start_target
     sample --rate 20 "$target"
     tell map 50
+    two_more_rows
     rss=$(last rss_kib)
     tell exec
     two_more_rows
@@ -632,7 +634,9 @@ wall_after() {
     start_target
     run -0 at_once procsample --light --no-tree --rate 1000 --count 501 --output "$ROWS" "$target"
     for name in rss_anon_kib peak_rss_kib swap_kib ctx_voluntary io_rchar io_write_bytes; do
-        near "$(column "$name" "$target" | grep -vc n/a)" 51 2
+        # 500 periods, and those that it missed.
+        count=$(column "$name" "$target" | grep -vc n/a)
+        ((count >= 51 && count <= (500 + $(header missed)) / 10 + 1)) || fail "$name: $count readings, $(header missed) missed"
     done
     for name in rss_kib minflt threads fds oncpu_s cpu_user_s; do
         equal "$(column "$name" "$target" | grep -c n/a || :)" 0 "$name"

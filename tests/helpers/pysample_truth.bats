@@ -18,10 +18,17 @@ teardown() {
     rm -rf "$DIR"
 }
 
-# sampled PROGRAM ARG…: from its first instruction, 1000 times a second.
+# sampled PROGRAM ARG…: from its first instruction, 1000 times a second. Once more where nobody looked for so long that this
+# time alone, which half belongs to the sample before and half to the next, is more than the limits.
 sampled() {
-    run -0 --separate-stderr pysample --rate 1000 --output-dir "$DIR" --summary "$DIR/summary" -- "$PYTHON" "$PROGRAMS/$1" "${@:2}"
-    run -0 python3 "$PROGRAMS/check.py" sum "$DIR/summary" "$DIR/wall.folded"
+    local gap
+    for _ in 1 2 3; do
+        run -0 --separate-stderr pysample --rate 1000 --output-dir "$DIR" --summary "$DIR/summary" -- "$PYTHON" "$PROGRAMS/$1" "${@:2}"
+        run -0 python3 "$PROGRAMS/check.py" sum "$DIR/summary" "$DIR/wall.folded"
+        gap=$(awk '$1 == "longest_gap_s" { print $2 }' "$DIR/summary")
+        awk -v gap="$gap" 'BEGIN { exit !(gap > 0.3) }' || break
+        echo "# $1: no sample for $gap s" >&3
+    done
 }
 
 # checked KIND FILE…: the verdict, shown in any case.

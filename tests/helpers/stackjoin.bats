@@ -224,13 +224,27 @@ EOF
 
 # ---- a program whose time in C is known -------------------------------------------------------------------------------
 
-# truth RATE: records perf_truth.py; its own figures in `truth`, the joined stacks in `folded`.
+# truth RATE: records perf_truth.py; its own figures in `truth`, the joined stacks in `folded`. Once more where perf, too, was
+# held up: the program never waits.
 truth() {
+    local gap
+    for _ in 1 2 3; do
+        recorded_truth "$1"
+        gap=$(awk '/ cpu-clock/ { t = 0; for (i = 1; i <= NF && !t; i++) if ($i ~ /^[0-9]+\.[0-9]+:$/) t = $i + 0; if (last && t - last > gap) gap = t - last; last = t }
+            END { print gap + 0 }' perf.txt)
+        awk -v gap="$gap" 'BEGIN { exit !(gap > 0.1) }' || break
+        echo "# no sample of perf for $gap s" >&3
+    done
+}
+
+recorded_truth() {
+    local priority=()
+    if perf record -q -r 1 -e cpu-clock -o probe.data -- true >/dev/null 2>&1; then priority=(-r 1); fi
     "$PYTHON312" "$ROOT/tests/lib/perf_truth.py" 8 >truth 3>&- &
     STARTED=($!)
     local target=$!
     until_true 20 grep -q ready truth
-    perf record -k mono -e cpu-clock -F "$1" --call-graph dwarf,8192 --no-buffering -o perf.data -p "$target" >perf.log 2>&1 3>&- &
+    perf record "${priority[@]}" -k mono -e cpu-clock -F "$1" --call-graph dwarf,8192 --no-buffering -o perf.data -p "$target" >perf.log 2>&1 3>&- &
     STARTED+=($!)
     until_true 20 test -s perf.data
     pysample --rate 20 --follow perf.data --samples samples "$target" 3>&-

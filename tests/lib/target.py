@@ -9,7 +9,7 @@ input it kills its children and ends.
     open N M        opens N files and M sockets
     switch N        blocks and wakes N times
     write N         writes N bytes to a temporary file that has no name
-    child S         forks a child that computes for S seconds, and waits for it -> its user and system seconds
+    child S         forks a child that computes for S seconds and rests for two, and waits for it -> its user and system seconds
     thread-fork     forks a child from a second thread    -> its pid; it lives until the end
     orphan          forks a child that forks one          -> both pids; the first one ends on `disown`
     disown
@@ -52,6 +52,7 @@ def wait_for_end() -> None:
 def child(seconds: float) -> str:
     if (pid := os.fork()) == 0:
         spin(seconds)
+        time.sleep(2)
         os._exit(0)
     _, _, used = os.wait4(pid, 0)
     return f"{used.ru_utime:.6f} {used.ru_stime:.6f}"
@@ -104,7 +105,7 @@ def do(command: str, args: list[str]) -> str:
             kept.extend(socket.socket() for _ in range(int(args[1])))
         case "switch":
             for _ in range(int(args[0])):
-                time.sleep(0.001)
+                time.sleep(0.005)
         case "write":
             with tempfile.TemporaryFile(dir=".") as file:
                 file.write(b"x" * int(args[0]))

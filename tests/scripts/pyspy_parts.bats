@@ -29,6 +29,13 @@ parts() {
     set +m
 }
 
+# at_part_two: it has begun, and its py-spy catches signals, which it does only after it has said that it samples.
+at_part_two() {
+    local pid
+    [[ -s $OUT/pyspy.folded && $(grep -c 'Sampling process' "$OUT/log") == 2 ]] && pid=$(pgrep -P "$PARTS" py-spy) &&
+        ((0x$(awk '$1 == "SigCgt:" { print $2 }' "/proc/$pid/status") & 2))
+}
+
 # ends STATUS
 ends() {
     local status=0
@@ -94,14 +101,28 @@ wrapper() {
 @test "SIGINT and SIGTERM keep what the part at hand has" {
     local sig
     for sig in INT TERM; do
+        # Not what the signal before has left.
+        rm -f "$OUT"/*
         parts 0
-        until_true 30 test -s "$OUT/pyspy.folded"
-        until_true 30 eval '[[ $(grep -c "Sampling process" "$OUT/log") == 2 ]]'
+        until_true 30 at_part_two
         kill -s "$sig" "$PARTS"
         ends 0
         equal "$(rows) $(row 2 moments)" '2 n/a'
         equal "$(stacks)" "$(($(row 1 stacks) + $(row 2 stacks)))"
     done
+}
+
+@test "a signal that ends py-spy before it catches any ends the sampling, and at once" {
+    printf '%s\n' '#!/bin/sh' 'echo "Sampling process 100 times a second"' 'exec sleep 300' >"$BATS_TEST_TMPDIR/early"
+    chmod +x "$BATS_TEST_TMPDIR/early"
+    parts 0 "$BATS_TEST_TMPDIR/early"
+    until_true 20 grep -q Sampling "$OUT/log"
+    until_true 20 pgrep -P "$PARTS" sleep
+    SECONDS=0
+    kill -INT "$PARTS"
+    ends 0
+    ((SECONDS < 4)) || fail "it took $SECONDS s"
+    equal "$(rows)" 0
 }
 
 @test "a process that ends during a part ends the sampling, and what that part has is kept" {
