@@ -72,6 +72,7 @@ setup() {
     matches "$output" $'\n\\* Task-1: (waiting|ready|running)\n    ingest \\(qdrant_loader/cli/cli.py:[0-9]+\\)'
     # Its first screen; then q.
     : >"$BATS_TEST_TMPDIR/screen"
+    # shellcheck disable=SC2094 # what it shows is waited for
     (
         until_true 60 grep -q qdrant_loader "$BATS_TEST_TMPDIR/screen"
         printf q

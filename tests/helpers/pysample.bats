@@ -543,8 +543,7 @@ wait()' "$DIR/src/deep"
     start "$PYTHON" "$PROGRAMS/churn.py" 3600
     until_true 10 pysample --pstree "$PID"
     # The first sample comes at a random moment of its second.
-    local try
-    for try in 1 2 3; do
+    for _ in 1 2 3; do
         run --separate-stderr pysample --rate 1 --duration 1ms --summary "$DIR/summary" "$PID"
         ((status == 0)) || break
     done
@@ -985,6 +984,7 @@ by_valgrind() {
     start "$PYTHON" "$PROGRAMS/churn.py" 3600
     until_true 10 pysample --pstree "$PID"
     : >"$DIR/screen"
+    # shellcheck disable=SC2094 # what it shows is waited for
     (
         until_true 20 grep -q 'low_' "$DIR/screen"
         printf q
@@ -998,6 +998,7 @@ drawn_twice() { (($(grep -aoF $'\e[H' "$DIR/screen" | wc -l) >= 2)); }
 # top ROWS COLUMNS: the last screen of --top in a terminal of that size, in LINES_SHOWN.
 top() {
     : >"$DIR/screen"
+    # shellcheck disable=SC2094 # what it shows is waited for
     (
         until_true 20 drawn_twice
         printf q
