@@ -43,7 +43,17 @@ wall_render() {
     [[ ! -s $RUN/threads.folded ]] || wall_picture threads.folded threads.svg "thread-seconds" "every thread; does not add up to wall time"
     wall_stages || tool_failed stages-failed "no stages.tsv (log/render.log)"
     few_samples
+    long_gap
     timeline "QDrant Loader: $(run_get target)" || TOOL_FAILED=1
+}
+
+# long_gap: says so where nobody looked for so long that it can be seen in the picture.
+long_gap() {
+    local gap
+    gap=$(pysample_fact longest_gap_s)
+    if awk -v gap="$gap" -v rate="$(run_get rate_asked_hz)" 'BEGIN { exit !(gap != "n/a" && gap > 0.5 && rate > 0 && gap > 5 / rate) }'; then
+        note long-gap "for $(ratio "$gap" 1) s no sample could be taken (the machine or pysample was held up): half of that time is given to what was seen before, half to what was seen after"
+    fi
 }
 
 # wall_picture FOLDED SVG WHAT SUBTITLE

@@ -353,6 +353,19 @@ a_run() {
     done
 }
 
+@test "a time in which nobody looked is said, if it is long, and longer than the rate explains" {
+    local name gap rate
+    while read -r name gap rate; do
+        a_run "gap-$name" "{target: \"profile-wall\", state: \"done\", samples: 200, rate_asked_hz: $rate}"
+        printf 'longest_gap_s\t%s\n' "$gap" >"$RESULTS/gap-$name/raw/pysample.tsv"
+        RUN=gap-$name run "$ROOT/scripts/report"
+        matches "$(<"$RESULTS/gap-$name/summary.md")" 'own.* of the run'
+    done <<<$'long 2.06 100\nshort 0.4 100\nslow-rate 2.06 2\nunknown n/a 100'
+    matches "$(<"$RESULTS/gap-long/summary.md")" 'long-gap.* for 2\.1 s no sample could be taken'
+    run -0 grep -l long-gap "$RESULTS"/gap-*/summary.md
+    equal "$output" "$RESULTS/gap-long/summary.md"
+}
+
 @test "a run that is not there is named by the option that asked for it" {
     a_run good '{target: "profile-pyspy", state: "done"}'
     BASE=nope CAND=good run -2 "$ROOT/scripts/compare"
