@@ -34,12 +34,9 @@ teardown() {
     run -0 jq -e '([.wall_s, .cpu_s, .samples] | all(type == "number")) and .wall_s > 0 and .cpu_s > 0 and .samples > 100' "$run/run.json"
     # py-spy's intervals are random, and its parts here are of hundreds of moments.
     run -0 jq -e '(.rate_achieved_hz | type) == "number" and .rate_achieved_hz > 70 and .rate_achieved_hz < 130 and (.sample_interval_s * .rate_achieved_hz - 1 | fabs) < 0.001
-        and .parts >= 2' "$run/run.json"
-    # What is between parts is short; a machine that is held up once makes one of them longer.
-    run -0 awk -F '\t' -v said="$(jq .gaps_s "$run/run.json")" -v sampled="$(jq .sampled_s "$run/run.json")" '
-        NR > 2 { gap = ($2 - last) / 1e9; sum += gap; if (NR == 3 || gap < least) least = gap }
-        { last = $3 }
-        END { print sum, said, least, NR; exit !(least > 0 && least * (NR - 2) < sampled / 20 && sum - said < 0.001 && said - sum < 0.001) }' "$run/raw/pyspy.parts.tsv"
+        and .parts >= 2 and .gaps_s > 0 and .gaps_s < .sampled_s / 20' "$run/run.json"
+    run -0 awk -F '\t' -v said="$(jq .gaps_s "$run/run.json")" 'NR > 2 { sum += ($2 - last) / 1e9 } { last = $3 }
+        END { print sum, said; exit !(sum - said < 0.001 && said - sum < 0.001) }' "$run/raw/pyspy.parts.tsv"
     equal "$(awk '!/^#/ { sum += $NF } END { print sum }' "$run/profile.folded")" "$(jq .samples "$run/run.json")" 'weight of profile.folded'
 }
 
@@ -102,13 +99,17 @@ thread_seconds() {
     # Nine rows, each rounded to 0.01.
     run -0 awk -v s="$(thread_seconds "$run")" -v x="$(jq '.samples * .sample_interval_s' "$run/run.json")" 'BEGIN { print s, x; exit !(s - x <= 0.05 && x - s <= 0.05) }'
     matches "$(<"$run/profile.folded")" '_apply_rate_limit|select \(selectors'
+    # C stacks are read of a process that is stopped; it goes on to its end.
+    run -0 --separate-stderr env PID="$WRAPPER" DURATION=2 IDLE=1 NATIVE=1 "$ROOT/scripts/profile-pyspy"
+    run -0 grep -qE '\.(so|c)[.0-9:)]|_PyEval|\(libc|\(python' "$output/profile.folded"
+    wait_loader
 }
 
 # Both of a whole run of a loader that hardly waits: two seconds of one that does may have nobody with the lock at any moment.
 @test "GIL=1 counts one thread at a moment, at the RATE that was asked for" {
     run -0 --separate-stderr env GIL=1 RATE=50 "$ROOT/scripts/profile-pyspy"
     run -0 jq -e '(.samples | type) == "number" and .gil == 1 and .samples > 20 and .rate_asked_hz == 50 and .rate_achieved_hz < 65
-        and .samples <= 1.3 * .rate_asked_hz * .sampled_s' "$output/run.json"
+        and .samples <= 1.1 * .rate_asked_hz * .sampled_s' "$output/run.json"
 }
 
 @test "NATIVE=1 has C functions beneath Python's" {

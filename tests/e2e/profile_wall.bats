@@ -23,7 +23,7 @@ setup() {
 }
 
 @test "the summary's first line names the rate limit with its share" {
-    matches "$(sed -n 3p "$RUN/summary.md")" '^\*\*[0-9]+ % of [0-9.]+ s wall: waiting in EmbeddingService\._apply_rate_limit \(sleep 0\.[45] s\)\*\*$'
+    matches "$(sed -n 3p "$RUN/summary.md")" '^\*\*[0-9]+ % of [0-9.]+ s wall: waiting in EmbeddingService\._apply_rate_limit \(sleep 0\.5 s\)\*\*$'
 }
 
 @test "running and waiting add up to the wall time of each stage" {
@@ -49,9 +49,7 @@ setup() {
     local sampled true
     sampled=$(awk '/_apply_rate_limit/ { s += $NF } END { print s / 1e6 }' "$RUN/tasks.folded")
     true=$(jq .seconds "$RATE_LIMIT_TRUTH")
-    # What pysample says that it missed, beyond the few of a quiet machine, is not known for any of the four tasks.
-    run -0 awk -v s="$sampled" -v t="$true" -v missed="$(jq .samples_missed "$RUN/run.json")" -v rate="$(jq .rate_asked_hz "$RUN/run.json")" \
-        'BEGIN { most = 0.01 * t + (missed > 10 ? 4 * (missed - 10) / rate : 0); print s, t, missed; exit !(t > 10 && s - t < most && t - s < most) }'
+    run -0 awk -v s="$sampled" -v t="$true" 'BEGIN { print s, t; exit !(t > 10 && s / t > 0.99 && s / t < 1.01) }'
 }
 
 @test "samples, torn and missed ones, and the share of moments proven exact are stated" {

@@ -26,10 +26,10 @@ matches() {
 }
 
 # until_true SECONDS COMMAND…: tries the command every 20 ms until it is true; fails when it was tried as often as the seconds
-# allow, so that a machine that stands still uses none of them up, or after four times as long and 10 s. Waits for a condition,
+# allow, so that a machine that stands still uses none of them up, or after twice as long and 5 s. Waits for a condition,
 # and never as a plain pause.
 until_true() {
-    local tries=$(($1 * 50)) deadline=$((${EPOCHREALTIME/./} + (4 * $1 + 10) * 1000000))
+    local tries=$(($1 * 50)) deadline=$((${EPOCHREALTIME/./} + (2 * $1 + 5) * 1000000))
     shift
     until "$@"; do
         # `return`, since nothing stops at a failing command within a command substitution.

@@ -5,9 +5,7 @@
 
 KIND: trickle (one byte of a header a second), silent (nothing), second (a whole request, then trickle), reader (asks
 for 40 pages and reads none), many (new connections all the time). The honest client asks for a page every half second,
-over a new connection each time; after a page that took a second, at once again, since a machine that is held up is not a
-server that bad clients hold up. Prints `honest OK/ASKED slowest MS dropped N/COUNT`; exits 1 when an honest request failed,
-or was slow twice.
+over a new connection each time. Prints `honest OK/ASKED slowest MS dropped N/COUNT`; exits 1 when an honest request failed.
 """
 
 from __future__ import annotations
@@ -45,14 +43,6 @@ def honest(port: int) -> float:
     return time.monotonic() - start if good else float("inf")
 
 
-def patient(port: int) -> float:
-    seconds = honest(port)
-    if 1 <= seconds < float("inf"):
-        print(f"honest: {seconds:.1f} s, asked again", file=sys.stderr)
-        seconds = honest(port)
-    return seconds
-
-
 def main() -> None:
     port, kind, count, seconds = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
     bad = [connect(port) for _ in range(count)]
@@ -69,7 +59,7 @@ def main() -> None:
     begin = time.monotonic()
     position = 0
     while time.monotonic() - begin < seconds:
-        took.append(patient(port))
+        took.append(honest(port))
         if kind == "many":
             for s in [connect(port) for _ in range(count)]:
                 alive.add(s)

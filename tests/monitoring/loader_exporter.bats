@@ -422,9 +422,9 @@ input()' <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out" 3>&- &
     until_true 5 pss '> 0'
     pss '< 100'
     printf '\n' >&"$IN"
-    until_true 60 pss '> 200'
+    until_true 10 pss '> 200'
     printf '\n' >&"$IN"
-    until_true 60 pss '< 100'
+    until_true 10 pss '< 100'
 }
 
 @test "--pss 0 reads no PSS" {

@@ -34,7 +34,7 @@ teardown() {
     shows plain_total 0.0
     # Of the answers many were errors, and none left a request or a connection behind.
     awk '/^loader_exporter_http_requests_total\{code="(4|5)/ { n += $2 } END { exit n < 1 }' "$PAGE"
-    until_true 15 shows loader_exporter_http_connections 1.0
+    until_true 5 shows loader_exporter_http_connections 1.0
     stop
     start --multiproc-dir "$dir" --web.config.file "$BATS_TEST_TMPDIR/web.yml" --web.deadline 1
     run -0 "$PY" "$ROOT/tests/fuzz/http_client.py" "$PORT" "${FUZZ_SECONDS:-3}" 2
